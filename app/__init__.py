@@ -1,0 +1,1 @@
+"""The composition root: reads the environment, builds everything, starts it. Nobody imports it."""

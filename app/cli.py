@@ -1,0 +1,187 @@
+"""The command `process-monitor`."""
+
+import argparse
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from db.migrate import migrate
+from monitor.counters import check_counters
+
+from app.factory import configure_logging
+from app.settings import Settings, SettingsError, ensure_token, load_settings
+from db.errors import DatabaseUnavailable
+from db.session import Database
+from graph.schema import create_schema
+
+API_PORT = 8418
+FACTORY = "app.factory:create_app_from_environment"
+# Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
+GRACE_SECONDS = 3
+MAX_WEBSOCKET_BYTES = 256 * 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; what cannot be started is said in a sentence, with exit status 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings()
+        configure_logging(settings)
+        command: Callable[[Settings, argparse.Namespace], int] = options.command
+        status = command(settings, options)
+    except (SettingsError, DatabaseUnavailable) as error:
+        sys.stderr.write(f"process-monitor: {error}\n")
+        status = 1
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="process-monitor", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        name: str, command: Callable[[Settings, argparse.Namespace], int], help_: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_, description=help_)
+        added.set_defaults(command=command)
+        return added
+
+    for name, help_ in (
+        ("up", "The whole product on this machine; needs no other service."),
+        ("serve", "The API alone."),
+    ):
+        server = add(name, _serve, help_)
+        server.add_argument("--host", default="127.0.0.1")
+        server.add_argument("--port", type=int, default=API_PORT)
+        server.add_argument(
+            "--workers", type=int, default=1, help="server processes; more than 1 need REDIS_URL"
+        )
+    add("migrate", _migrate, "Brings the database to this version; `serve` does it at start.")
+    add("export-schema", _export_schema, "Prints the GraphQL schema.")
+    check = add("check", _check, "Compares every kept counter with a recount.")
+    check.add_argument("--repair", action="store_true", help="write the recount where they differ")
+    return parser
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    if options.workers > 1 and not settings.redis_url:
+        raise SettingsError(
+            "--workers: several server processes need a shared live feed: set REDIS_URL "
+            "(redis://host:6379), or use --workers 1."
+        )
+    _check_port(options.host, options.port)
+    tokens = ensure_token(settings)
+    asyncio.run(_migrate_database(settings))
+    banner = _banner(settings, options, tokens[0])
+    arguments = {
+        "app": FACTORY,
+        "factory": True,
+        "host": options.host,
+        "port": options.port,
+        "workers": options.workers,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "ws_max_size": MAX_WEBSOCKET_BYTES,
+        # Compressing costs more than it saves on small frames, and keeps shared ones from sharing.
+        "ws_per_message_deflate": False,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }
+    if options.workers > 1:
+        _say(banner)
+        uvicorn.run(**arguments)
+        return 0
+    server = _Server(uvicorn.Config(**arguments), banner)
+    server.run()
+    return 0 if server.started else 1
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+class _Server(uvicorn.Server):
+    """Says where it is once it listens."""
+
+    def __init__(self, config: uvicorn.Config, banner: str) -> None:
+        super().__init__(config)
+        self._banner = banner
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _say(self._banner)
+
+
+def _banner(settings: Settings, options: argparse.Namespace, token: str) -> str:
+    base = f"http://{options.host}:{options.port}"
+    if settings.token:
+        origin = "the first of TOKEN"
+    else:
+        origin = f"made at first start, kept in {settings.token_file}"
+    database = Database(settings.resolved_database_url).url.render_as_string(hide_password=True)
+    return f"""
+Process Monitor
+
+  API        {base}            workers report here (REST), see {base}/docs
+  GraphQL    {base}/graphql    open it in a browser for the explorer
+  Token      {token}
+             ({origin})
+  Database   {database}
+  Live feed  {"Redis" if settings.redis_url else "in memory"}
+
+Ctrl-C ends it.
+
+"""
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raises SettingsError when nobody could listen there."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"--host/--port: cannot listen on {host}:{port}: {error}. Choose another with --port."
+        ) from error
+
+
+def _migrate(settings: Settings, _: argparse.Namespace) -> int:
+    asyncio.run(_migrate_database(settings))
+    return 0
+
+
+async def _migrate_database(settings: Settings) -> None:
+    database = Database(settings.resolved_database_url)
+    try:
+        await migrate(database)
+    finally:
+        await database.close()
+
+
+def _export_schema(_: Settings, __: argparse.Namespace) -> int:
+    _say(create_schema().as_str() + "\n")
+    return 0
+
+
+def _check(settings: Settings, options: argparse.Namespace) -> int:
+    async def compare() -> int:
+        database = Database(settings.resolved_database_url)
+        try:
+            differences = await check_counters(database, repair=options.repair)
+        finally:
+            await database.close()
+        for difference in differences:
+            _say(f"{difference}\n")
+        repaired = " (repaired)" if options.repair and differences else ""
+        _say(f"{len(differences)} differences{repaired}\n")
+        return 1 if differences and not options.repair else 0
+
+    return asyncio.run(compare())

@@ -1,0 +1,77 @@
+"""What those who run the product look at: health, metrics, and the documentation of the routes."""
+
+import base64
+import binascii
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from sqlalchemy import text
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from graph.explorer import docs_response
+from monitor.auth import Authenticator, bearer_token
+from monitor.errors import Unauthenticated, Unavailable
+from monitor.monitor import Monitor
+from monitor.reading import reading
+
+
+def add_endpoints(
+    app: FastAPI,
+    monitor: Monitor,
+    authenticator: Authenticator,
+    registry: CollectorRegistry,
+    relay_works: Callable[[], bool],
+) -> None:
+    """Adds /health (open), and /metrics, /docs, /openapi.json (token, also as Basic password)."""
+
+    async def health(_: Request) -> Response:
+        database = await _database_answers(monitor)
+        feed = monitor.live.working and relay_works()
+        status = "ok" if database and feed else "degraded" if database else "down"
+        body = {
+            "status": status,
+            "database": "ok" if database else "down",
+            "feed": "ok" if feed else "down",
+        }
+        return JSONResponse(body, 200 if database else 503)
+
+    def guarded(answer: Callable[[], Response]) -> Callable[[Request], Response]:
+        def endpoint(request: Request) -> Response:
+            try:
+                authenticator.principal(_token(request.headers.get("authorization")))
+            except Unauthenticated as error:
+                # Browsers ask for user and password: any user, the token as the password.
+                headers = {"WWW-Authenticate": 'Basic realm="Process Monitor: token as password"'}
+                return JSONResponse({"detail": str(error)}, 401, headers)
+            return answer()
+
+        return endpoint
+
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_route("/health", health)
+    app.add_route("/metrics", guarded(metrics))
+    app.add_route("/docs", guarded(docs_response))
+    app.add_route("/openapi.json", guarded(lambda: JSONResponse(app.openapi())))
+
+
+async def _database_answers(monitor: Monitor) -> bool:
+    try:
+        async with reading(monitor.database) as connection:
+            await connection.execute(text("SELECT 1"))
+    except Unavailable:
+        return False
+    return True
+
+
+def _token(authorization: str | None) -> str | None:
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return bearer_token(authorization)
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2] or None
+    except (binascii.Error, UnicodeDecodeError):
+        return None

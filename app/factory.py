@@ -1,0 +1,125 @@
+"""Builds the application from settings: every part is made here, and ends here."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from db.migrate import migrate
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app.endpoints import add_endpoints
+from app.middleware import DefectMiddleware
+from app.settings import Settings, ensure_token, load_settings
+from compat_rest.router import TOTAL_COUNT, create_router
+from db.session import Database
+from graph.engine import Engine
+from graph.explorer import create_explorer_router
+from graph.http import HttpEndpoint
+from graph.schema import create_schema
+from monitor.auth import Authenticator
+from monitor.feed import Feed, MemoryFeed, RedisFeed
+from monitor.live import Live
+from monitor.monitor import Monitor
+from monitor.presence import Presence
+from monitor.relay import Relay
+from monitor.transactions import Transactions
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+
+
+def create_app_from_environment() -> FastAPI:
+    """For servers that import the application by name."""
+    configure_logging(settings := load_settings())
+    return create_app(settings)
+
+
+def configure_logging(settings: Settings) -> None:
+    """One line per record on stderr."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        force=True,
+    )
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API: REST, GraphQL, health and metrics; connects and migrates when it starts."""
+    database = Database(settings.resolved_database_url)
+    feed = create_feed(settings)
+    relay = Relay(database, feed)
+    transactions = Transactions(database, on_commit=relay.wake)
+    monitor = Monitor(database, transactions, Live(feed))
+    presence = Presence(
+        database,
+        transactions,
+        offline_after=timedelta(seconds=settings.offline_after_seconds),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await migrate(database)
+        loops = [
+            asyncio.create_task(work.run(), name=type(work).__name__)
+            for work in (relay, monitor.live, presence)
+        ]
+        try:
+            yield
+        finally:
+            await transactions.close()
+            await _cancel(loops)
+            await feed.close()
+            await database.close()
+
+    app = FastAPI(
+        title="Process Monitor",
+        version="1.1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        max_body_size=MAX_BODY_BYTES,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type"],
+                expose_headers=[TOTAL_COUNT, "Retry-After"],
+            ),
+            Middleware(DefectMiddleware),
+        ],
+    )
+    registry = CollectorRegistry()
+    authenticator = Authenticator(ensure_token(settings), settings.read_token)
+    engine = Engine(create_schema(), timeout_seconds=settings.request_timeout_seconds)
+    app.include_router(create_router(monitor, authenticator))
+    app.include_router(create_explorer_router())
+    endpoint = HttpEndpoint(engine, monitor, authenticator)
+    app.add_route(
+        "/graphql", endpoint.handle, methods=["GET", "POST", "PUT", "PATCH", "DELETE"], name="graphql"
+    )
+    add_endpoints(app, monitor, authenticator, registry, lambda: relay.working)
+    return app
+
+
+def create_feed(settings: Settings) -> Feed:
+    """In Redis when there is one, else in memory."""
+    if settings.redis_url:
+        return RedisFeed(settings.redis_url, length=settings.feed_length)
+    return MemoryFeed(length=settings.feed_length)
+
+
+async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:
+    for loop in loops:
+        loop.cancel()
+    for loop in loops:
+        with contextlib.suppress(asyncio.CancelledError):
+            await loop

@@ -1,0 +1,120 @@
+"""The configuration: environment variables, also from a `.env` file in the working directory."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL
+
+from db.session import normalise_url
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the text says which variable and how to mend it."""
+
+
+def _data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "process-monitor"
+
+
+Tokens = Annotated[list[str], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every variable with its default; README.md has the table for people."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", env_ignore_empty=True, populate_by_name=True
+    )
+
+    database_url: str | None = None
+    mysql_user: str | None = None
+    mysql_password: str | None = None
+    mysql_database: str | None = None
+    server: str | None = None
+    redis_url: str | None = None
+    token: Tokens = []
+    read_token: Tokens = []
+    backend: str = "127.0.0.1:8418"
+
+    data_dir: Path = Field(default_factory=_data_dir, alias="MONITOR_DATA_DIR")
+    offline_after_seconds: float = Field(30, gt=0, alias="MONITOR_OFFLINE_AFTER_SECONDS")
+    request_timeout_seconds: float = Field(10, gt=0, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
+    feed_length: int = Field(100_000, ge=100, alias="MONITOR_FEED_LENGTH")
+    cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
+    log_level: str = Field("INFO", alias="MONITOR_LOG_LEVEL")
+
+    @field_validator("token", "read_token", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @property
+    def resolved_database_url(self) -> str:
+        """DATABASE_URL, or one made of MYSQL_* and SERVER, or SQLite in the data folder."""
+        if self.database_url:
+            return self.database_url
+        if self.mysql_user and self.mysql_database and self.server:
+            host, _, port = self.server.partition(":")
+            url = URL.create(
+                "mariadb",
+                self.mysql_user,
+                self.mysql_password,
+                host,
+                int(port or 3306),
+                self.mysql_database,
+            )
+            return url.render_as_string(hide_password=False)
+        return f"sqlite:///{self.data_dir / 'monitor.db'}"
+
+    @property
+    def token_file(self) -> Path:
+        return self.data_dir / "token"
+
+
+def load_settings() -> Settings:
+    """Reads the environment. Raises SettingsError naming the variable and the reason."""
+    try:
+        settings = Settings()
+        normalise_url(settings.resolved_database_url)
+    except ValidationError as error:
+        faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("\n".join(faults)) from error
+    except Exception as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from error
+    return settings
+
+
+def ensure_token(settings: Settings) -> list[str]:
+    """The full-access tokens; without TOKEN one is made at first and kept in the data folder.
+
+    Raises SettingsError when the folder cannot be written.
+    """
+    if settings.token:
+        return settings.token
+    path = settings.token_file
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            # O_EXCL: of several that start at once one makes the token, all read the same.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+        token = path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"TOKEN is not set and none can be kept in {path}: {error.strerror}. "
+            "Set TOKEN, or MONITOR_DATA_DIR to a folder that can be written."
+        ) from error
+    if not token:
+        raise SettingsError(f"{path} is empty: remove it, and a new token is made.")
+    return [token]

@@ -1,0 +1,32 @@
+"""Where the legacy routes answer errors otherwise than FastAPI would, and why.
+
+- 400 instead of 422 for a body that does not fit: the contract says so, since workers treat both
+  alike and people look up 400 first.
+- one text in `detail`, naming field and reason, instead of a list of objects.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from monitor.errors import MonitorError, Unauthenticated, Unavailable, wire
+
+
+def refusal_response(error: MonitorError) -> JSONResponse:
+    """`{"detail": …}` with the status of the error's class."""
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"detail": str(error)}, wire(error).status, headers)
+
+
+def misfit_response(faults: Sequence[Any]) -> JSONResponse:
+    """400 from what pydantic found: every field with its reason."""
+    texts = []
+    for fault in faults:
+        field = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
+        texts.append(f"{field}: {fault['msg']}")
+    return JSONResponse({"detail": "; ".join(texts)}, 400)

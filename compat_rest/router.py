@@ -1,0 +1,188 @@
+"""The legacy routes: each converts, calls one operation or read, converts back."""
+
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from compat_rest.errors import misfit_response, refusal_response
+from compat_rest.schemas import (
+    TASK_STATUS,
+    Ended,
+    Health,
+    Limit,
+    Matricula,
+    Offset,
+    ProcessEnd,
+    ProcessRow,
+    Registered,
+    Reported,
+    Son,
+    Started,
+    TaskReport,
+    TaskRow,
+    Version,
+    WorkerReference,
+    WorkerRow,
+)
+from monitor import processes, reading, tasks, workers
+from monitor.auth import Authenticator, Principal, bearer_token
+from monitor.entities import TaskDefinition
+from monitor.errors import InvalidInput, MonitorError, ProcessNotFound, WorkerNotFound
+from monitor.figures import get_totals
+from monitor.filters import ProcessFilter, TaskFilter, WorkerFilter
+from monitor.monitor import Monitor
+from monitor.pages import Direction, Order
+
+API_VERSION = "v1.1"
+TOTAL_COUNT = "X-Total-Count"
+
+
+class LegacyRoute(APIRoute):
+    """Answers refusals and misfits as the legacy contract has them."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_refusals(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return misfit_response(error.errors())
+            except MonitorError as error:
+                return refusal_response(error)
+
+        return handle_refusals
+
+
+def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
+    """The routes of `rest.md`, bound to this monitor."""
+    router = APIRouter(route_class=LegacyRoute, tags=["workers"])
+    write = monitor.transactions
+
+    def authenticated(request: Request) -> Principal:
+        return authenticator.principal(bearer_token(request.headers.get("authorization")))
+
+    def writing(principal: Annotated[Principal, Depends(authenticated)]) -> None:
+        principal.require_write()
+
+    may_read = [Depends(authenticated)]
+    may_write = [Depends(writing)]
+
+    @router.get("/version")
+    async def version() -> Version:
+        return Version(version=API_VERSION)
+
+    @router.post("/matricula", dependencies=may_write)
+    async def matricula(body: Matricula) -> Registered:
+        worker = await write.run(
+            workers.register_worker,
+            name=body.name,
+            version=body.version,
+            task_definitions=[TaskDefinition(task.name, task.version) for task in body.tasks],
+        )
+        return Registered(id=worker.id)
+
+    @router.post("/healthchecker", dependencies=may_write)
+    async def healthchecker(body: WorkerReference) -> Health:
+        await write.run(workers.record_heartbeat, worker_id=body.id)
+        return Health(health=1)
+
+    @router.post("/newprocess", dependencies=may_write)
+    async def newprocess(body: WorkerReference) -> Started:
+        process, started = await write.run(processes.start_process, worker_id=body.id)
+        return Started(
+            father=process.id, sons=[Son(name=task.name, id=task.id) for task in started]
+        )
+
+    @router.post("/actualizar_task", dependencies=may_write)
+    async def actualizar_task(body: TaskReport) -> Reported:
+        status = TASK_STATUS.get(body.status)
+        if status is None:
+            raise InvalidInput("status", f"must be one of {', '.join(TASK_STATUS)}")
+        await write.run(
+            tasks.update_task, task_id=body.task_id, status=status, details=body.details
+        )
+        return Reported(status="ok")
+
+    @router.post("/endprocess", dependencies=may_write)
+    async def endprocess(body: ProcessEnd) -> Ended:
+        status, details = body.outcome
+        await write.run(processes.end_process, process_id=body.id, status=status, details=details)
+        return Ended(status=True)
+
+    @router.get("/dashboard_workers")
+    async def dashboard_workers(
+        response: Response,
+        limit: Annotated[Limit, Query()] = 1_000,
+        offset: Annotated[Offset, Query()] = 0,
+    ) -> list[WorkerRow]:
+        totals = await get_totals(monitor.database)
+        response.headers[TOTAL_COUNT] = str(totals.workers_online + totals.workers_offline)
+        newest_first = await reading.list_slice(
+            monitor.database,
+            reading.WORKERS,
+            WorkerFilter(),
+            Order("REGISTERED_AT", Direction.DESC),
+            limit=limit,
+            offset=offset,
+        )
+        return [WorkerRow.of(worker) for worker in reversed(newest_first)]
+
+    @router.get("/dashboard_process/{worker_id}", dependencies=may_read)
+    async def dashboard_process(
+        worker_id: str,
+        response: Response,
+        limit: Annotated[Limit, Query()] = 1_000,
+        offset: Annotated[Offset, Query()] = 0,
+    ) -> list[ProcessRow]:
+        worker = await reading.find_by_id(monitor.database, reading.WORKERS, worker_id)
+        if worker is None:
+            raise WorkerNotFound
+        response.headers[TOTAL_COUNT] = str(worker.process_count)
+        listed = await reading.list_slice(
+            monitor.database,
+            reading.PROCESSES,
+            ProcessFilter(worker_ids=(worker_id,)),
+            Order("STARTED_AT", Direction.DESC),
+            limit=limit,
+            offset=offset,
+        )
+        current = {process.current_task_id for process in listed if process.current_task_id}
+        steps = await reading.find_task_names(monitor.database, current)
+        first = worker.task_definitions[0].name if worker.task_definitions else None
+        return [
+            ProcessRow.of(
+                process,
+                worker,
+                steps[process.current_task_id] if process.current_task_id else first,
+            )
+            for process in listed
+        ]
+
+    @router.get("/dashboard_tasks/{process_id}", dependencies=may_read)
+    async def dashboard_tasks(
+        process_id: str,
+        response: Response,
+        limit: Annotated[Limit, Query()] = 1_000,
+        offset: Annotated[Offset, Query()] = 0,
+    ) -> list[TaskRow]:
+        process = await reading.find_by_id(monitor.database, reading.PROCESSES, process_id)
+        if process is None:
+            raise ProcessNotFound
+        response.headers[TOTAL_COUNT] = str(process.task_count)
+        listed = await reading.list_slice(
+            monitor.database,
+            reading.TASKS,
+            TaskFilter(process_ids=(process_id,)),
+            Order("POSITION", Direction.ASC),
+            limit=limit,
+            offset=offset,
+        )
+        now = datetime.now(UTC)
+        return [TaskRow.of(task, process.task_count, now) for task in listed]
+
+    return router

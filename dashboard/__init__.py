@@ -1,0 +1,1 @@
+"""The operators' dashboard; speaks GraphQL to the API like any other client."""

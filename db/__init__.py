@@ -1,0 +1,1 @@
+"""Tables, migrations and connections. Knows nothing of what the product does with them."""

@@ -1,0 +1,256 @@
+"""The tables, one definition for MariaDB and SQLite.
+
+Core tables, not mapped classes: the write path loads and stores many rows per statement, and the
+domain objects (`monitor.entities`) are immutable, so an identity map and lazy loading would only
+cost time.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC instant with microseconds.
+
+    MariaDB's plain DATETIME silently drops microseconds and both databases drop the offset, hence
+    DATETIME(6), and naive values are refused rather than guessed at.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored: its instant is unknown")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value kept as text; never queried into."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(LongText)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        del dialect
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        del dialect
+        return None if value is None else orjson.loads(value)
+
+
+# Ids and enum words are ASCII and compared byte by byte; MariaDB's default collation would take
+# 'A' for 'a'. What people write is utf8mb4, equally byte by byte.
+Id = String(64).with_variant(
+    mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+)
+Word = String(16).with_variant(
+    mysql.VARCHAR(16, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+)
+# 16 MiB in MariaDB; `details` are limited to 1 MiB before they come here.
+LongText = Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+AutoId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _text(length: int) -> TypeEngine[str]:
+    return String(length).with_variant(
+        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    )
+
+
+NAME_LENGTH = 255
+VERSION_LENGTH = 50
+# Case folding can make three characters of one; the longest that an index takes beside an id.
+FOLDED_LENGTH = 750
+IDEMPOTENCY_KEY_LENGTH = 128
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", _text(NAME_LENGTH), nullable=False),
+    # The name case-folded: sorting and searching, the same on both databases and in the feed.
+    Column("name_folded", _text(FOLDED_LENGTH), nullable=False),
+    Column("version", _text(VERSION_LENGTH), nullable=False),
+    Column("status", Word, nullable=False),
+    # [[name, version], …] in order of position; never changes after registration.
+    Column("task_definitions", Json, nullable=False),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    # Summed over the ended processes.
+    Column("runtime_microseconds", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "registered_at", "id"),
+    Index(None, "last_seen_at", "id"),
+    Index(None, "name_folded", "id"),
+    Index(None, "status", "last_seen_at", "id"),
+    mysql_default_charset="utf8mb4",
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("worker_id", Id, ForeignKey(workers.c.id), nullable=False),
+    Column("status", Word, nullable=False),
+    Column("stalled", Boolean, nullable=False),
+    Column("task_count", Integer, nullable=False),
+    Column("ended_task_count", Integer, nullable=False),
+    # The task last reported on; null before the first report.
+    Column("current_task_id", Id),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("details", LongText),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "worker_id", "started_at", "id"),
+    Index(None, "worker_id", "status", "started_at", "id"),
+    Index(None, "started_at", "id"),
+    Index(None, "updated_at", "id"),
+    Index(None, "status", "started_at", "id"),
+    Index(None, "status", "ended_at"),
+    mysql_default_charset="utf8mb4",
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("process_id", Id, ForeignKey(processes.c.id), nullable=False),
+    Column("worker_id", Id, nullable=False),
+    Column("name", _text(NAME_LENGTH), nullable=False),
+    Column("name_folded", _text(FOLDED_LENGTH), nullable=False),
+    Column("version", _text(VERSION_LENGTH), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("status", Word, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("details", LongText),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "process_id", "position"),
+    Index(None, "worker_id", "created_at", "id"),
+    Index(None, "created_at", "id"),
+    Index(None, "updated_at", "id"),
+    Index(None, "status", "created_at", "id"),
+    mysql_default_charset="utf8mb4",
+)
+
+# Events on their way to the live feed: one row per commit, all its events in order.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("events", LongText, nullable=False),
+    mysql_default_charset="utf8mb4",
+)
+
+# Sums over everything that is kept, one row per shard; a server process writes only its own shard,
+# so that replicas do not queue for one row.
+totals = Table(
+    "totals",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("workers_online", BigInteger, nullable=False),
+    Column("workers_offline", BigInteger, nullable=False),
+    Column("running", BigInteger, nullable=False),
+    Column("succeeded", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("stalled", BigInteger, nullable=False),
+    mysql_default_charset="utf8mb4",
+)
+
+# Processes started and ended per slot of 60 and of 3600 seconds; worker_id is '' for all workers
+# together (sharded like totals, 0 for a single worker).
+activity = Table(
+    "activity",
+    metadata,
+    Column("worker_id", Id, primary_key=True),
+    Column("slot_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("slot_at", UtcDateTime, primary_key=True),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("started", Integer, nullable=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("runtime_microseconds", BigInteger, nullable=False),
+    mysql_default_charset="utf8mb4",
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", _text(IDEMPOTENCY_KEY_LENGTH), primary_key=True),
+    # SHA-256 of the operation and its input, in hex.
+    Column("fingerprint", String(64), nullable=False),
+    Column("answer", LongText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    mysql_default_charset="utf8mb4",
+)
+
+# One row (id 1): since when the monitor has been watching without a break.
+watch = Table(
+    "watch",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("watching_since", UtcDateTime, nullable=False),
+    Column("last_look_at", UtcDateTime, nullable=False),
+    mysql_default_charset="utf8mb4",
+)
+
+# One row (id 1): how far the relay has come in the live feed, to notice a feed that lost entries.
+feed_position = Table(
+    "feed_position",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", String(32), nullable=False),
+    Column("position", String(64), nullable=False),
+    mysql_default_charset="utf8mb4",
+)

@@ -1,0 +1,147 @@
+"""Connections: one engine for reading, one for writing, and what SQLite and MariaDB need."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import URL, Table, event, make_url
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from db.errors import DatabaseUnavailable, is_unavailable
+
+# Keeps a statement whose client went away from holding locks for ever, and a lock wait shorter
+# than the time a client is made to wait.
+_MARIADB_SESSION = (
+    "SET SESSION time_zone='+00:00', max_statement_time=10, innodb_lock_wait_timeout=5"
+)
+
+
+class Database:
+    """The one door to the database of `url`.
+
+    Reads run in autocommit (no BEGIN/ROLLBACK round trips). Writes run in READ COMMITTED on
+    MariaDB, and in BEGIN IMMEDIATE on SQLite, where a later upgrade to a write lock would fail at
+    once instead of waiting.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = normalise_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        create = _create_sqlite_engine if self.is_sqlite else _create_mariadb_engine
+        self.read_engine = create(self.url, "AUTOCOMMIT")
+        self.write_engine = create(self.url, None if self.is_sqlite else "READ COMMITTED")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in autocommit. Raises DatabaseUnavailable."""
+        with _translated():
+            async with self.read_engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A connection inside one transaction: committed at the end, rolled back by an error.
+
+        Errors come out as SQLAlchemy raised them: `monitor.transactions` decides what to retry.
+        """
+        async with self.write_engine.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self.read_engine.dispose()
+        await self.write_engine.dispose()
+
+
+class _translated:
+    """Turns what the driver raises for an unusable database into DatabaseUnavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and is_unavailable(error):
+            raise DatabaseUnavailable(str(error)) from error
+
+
+def normalise_url(url: str) -> URL:
+    """The URL with the async driver filled in. Raises ValueError for other databases."""
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            if parsed.database in (None, "", ":memory:"):
+                raise ValueError("SQLite needs a file: sqlite:////folder/monitor.db")
+            return parsed.set(drivername="sqlite+aiosqlite")
+        case "mysql" | "mariadb":
+            return parsed.set(drivername="mariadb+asyncmy").update_query_dict(
+                {"charset": "utf8mb4"}
+            )
+        case other:
+            raise ValueError(f"{other} is not supported: use mariadb:// or sqlite://")
+
+
+def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        isolation_level=isolation_level,
+        skip_autocommit_rollback=isolation_level == "AUTOCOMMIT",
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        pool_timeout=5,
+        pool_size=8,
+        max_overflow=8,
+        pool_use_lifo=True,
+        connect_args={
+            "init_command": _MARIADB_SESSION,
+            "connect_timeout": 5,
+            "read_timeout": 30,
+        },
+    )
+
+
+def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
+    engine = create_async_engine(url, isolation_level=isolation_level, pool_timeout=5)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, record: object) -> None:
+        del record
+        connection.isolation_level = None  # BEGIN is ours, not the sqlite3 module's
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # FULL: an acknowledged report survives a power cut; NORMAL would lose the last commits.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA busy_timeout=10000")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    if isolation_level != "AUTOCOMMIT":
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(connection: Any) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def upsert(table: Table, dialect: str, *, add: Sequence[str] = ()) -> Any:
+    """INSERT that overwrites every non-key column of a row already there.
+
+    Columns named in `add` are added to what is there instead (counters).
+    """
+    keys = {column.name for column in table.primary_key}
+    changing = [column.name for column in table.columns if column.name not in keys]
+    if dialect == "sqlite":
+        statement = sqlite.insert(table)
+        return statement.on_conflict_do_update(
+            index_elements=list(keys), set_=_assignments(table, changing, add, statement.excluded)
+        )
+    mysql_statement = mysql.insert(table)
+    return mysql_statement.on_duplicate_key_update(
+        _assignments(table, changing, add, mysql_statement.inserted)
+    )
+
+
+def _assignments(
+    table: Table, changing: Sequence[str], add: Sequence[str], new: Any
+) -> Mapping[str, Any]:
+    return {name: table.c[name] + new[name] if name in add else new[name] for name in changing}

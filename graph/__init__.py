@@ -1,0 +1,1 @@
+"""The GraphQL API: converts, calls one operation or read of `monitor`, converts back."""

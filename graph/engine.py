@@ -1,0 +1,194 @@
+"""Running GraphQL operations: prepared once per text, executed, errors named for clients.
+
+graphql-core is driven directly, below Strawberry's own `execute`: a subscription's events are
+executed without a generator per subscriber, and parsed and validated documents are kept by their
+text, which costs one dictionary look-up instead of hashing the whole document.
+"""
+
+import asyncio
+import logging
+import secrets
+from asyncio import Future
+from collections import OrderedDict
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from types import CoroutineType
+from typing import Any, TypeGuard
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    Visitor,
+    execute,
+    parse,
+    validate,
+    visit,
+)
+from strawberry import Schema
+
+from graph.context import Context
+from graph.limits import MAX_TOKENS, check_cost, check_document
+from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
+
+logger = logging.getLogger(__name__)
+
+CACHED_DOCUMENTS = 500
+CACHED_LENGTH = 20_000
+BAD_USER_INPUT = "BAD_USER_INPUT"
+
+Response = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A parsed document, or why it is none that this schema can run."""
+
+    document: DocumentNode | None
+    errors: tuple[GraphQLError, ...]
+    operations: Mapping[str | None, OperationType]
+    asks_feed_cursor: bool = False
+
+    def operation_type(self, name: str | None) -> OperationType | None:
+        """Of the operation to run; None when the name does not say which."""
+        if name is None:
+            return next(iter(self.operations.values())) if len(self.operations) == 1 else None
+        return self.operations.get(name)
+
+
+class Engine:
+    """Runs operations of `schema`, each for `timeout_seconds` at most."""
+
+    def __init__(self, schema: Schema, *, timeout_seconds: float) -> None:
+        # Strawberry has no public name for the graphql-core schema it builds.
+        self.schema = schema._schema
+        self._timeout_seconds = timeout_seconds
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+
+    def prepare(self, query: str) -> Prepared:
+        """Parses and validates, or finds what it made of the same text before."""
+        prepared = self._prepared.get(query)
+        if prepared is not None:
+            self._prepared.move_to_end(query)
+            return prepared
+        prepared = self._prepare(query)
+        if len(query) <= CACHED_LENGTH:
+            self._prepared[query] = prepared
+            if len(self._prepared) > CACHED_DOCUMENTS:
+                self._prepared.popitem(last=False)
+        return prepared
+
+    def _prepare(self, query: str) -> Prepared:
+        try:
+            document = parse(query, max_tokens=MAX_TOKENS, no_location=False)
+        except GraphQLError as error:
+            return Prepared(None, (error,), {})
+        except RecursionError:
+            return Prepared(None, (GraphQLError("The document is nested too deeply"),), {})
+        operations = {
+            node.name.value if node.name else None: node.operation
+            for node in document.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+        try:
+            errors = validate(self.schema, document) or check_document(document)
+        except RecursionError:
+            errors = [GraphQLError("The document is nested too deeply")]
+        if errors:
+            return Prepared(None, tuple(errors), operations)
+        finder = _FeedCursorFinder()
+        visit(document, finder)
+        return Prepared(document, (), operations, finder.found)
+
+    async def run(
+        self,
+        prepared: Prepared,
+        context: Context,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+        root: object = None,
+    ) -> Response:
+        """The response of a query, a mutation, or (with the event as `root`) of one event.
+
+        Never raises for what a client sent; a response without `data` was not executed.
+        """
+        if prepared.document is None:
+            return {"errors": [format_error(error) for error in prepared.errors]}
+        if errors := check_cost(prepared.document, variables or {}):
+            return {"errors": [format_error(error) for error in errors]}
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                if prepared.asks_feed_cursor:
+                    context.feed_cursor = context.monitor.live.cursor()
+                result = execute(
+                    self.schema,
+                    prepared.document,
+                    root_value=root,
+                    context_value=context,
+                    variable_values=dict(variables or {}),
+                    operation_name=operation_name,
+                    is_awaitable=_is_awaitable,
+                    hide_suggestions=False,
+                )
+                if isawaitable(result):
+                    result = await result
+        except TimeoutError:
+            limit = f"It took longer than {self._timeout_seconds:g} s"
+            return {"data": None, "errors": [error_of(Unavailable(limit))]}
+        except MonitorError as error:
+            return {"data": None, "errors": [error_of(error)]}
+        return _response(result)
+
+
+def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
+    # Resolvers here are plain functions or coroutine functions: cheaper than inspect.isawaitable.
+    return type(value) is CoroutineType or isinstance(value, Future)
+
+
+class _FeedCursorFinder(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = False
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        self.found = self.found or node.name.value == "feedCursor"
+
+
+def _response(result: ExecutionResult) -> Response:
+    if not result.errors:
+        return {"data": result.data}
+    errors = [format_error(error) for error in result.errors]
+    # Variables are coerced before anything runs: without a path there was no execution.
+    if result.data is None and all(error.path is None for error in result.errors):
+        return {"errors": errors}
+    return {"data": result.data, "errors": errors}
+
+
+def format_error(error: GraphQLError) -> dict[str, Any]:
+    """An error as clients see it, with `extensions.code`; unexpected ones masked and logged."""
+    original = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error is not None:
+        original = original.original_error
+    formatted = dict(error.formatted)
+    if original is None or isinstance(original, GraphQLError) or error.path is None:
+        # graphql-core's own: syntax, validation, variables.
+        return {**formatted, "extensions": {"code": BAD_USER_INPUT}}
+    return {**formatted, **error_of(original)}
+
+
+def error_of(error: BaseException) -> dict[str, Any]:
+    """Message and extensions of an error; a defect gets an id that is also in the log."""
+    named = wire(error)
+    if named is not INTERNAL:
+        return {"message": str(error), "extensions": {"code": named.code}}
+    error_id = secrets.token_hex(8)
+    logger.error("unexpected error %s", error_id, exc_info=error)
+    return {
+        "message": f"Internal error; the log has it under {error_id}",
+        "extensions": {"code": INTERNAL.code, "id": error_id},
+    }

@@ -1,0 +1,68 @@
+"""Batch loading: whatever the page size, one statement per kind of nested field."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from db.session import Database
+from monitor.entities import Process, Task, Worker
+from monitor.filters import ProcessFilter
+from monitor.pages import Listing, Order, Page, PageRequest
+from monitor.reading import (
+    PROCESSES,
+    TASKS,
+    WORKERS,
+    find_by_ids,
+    list_processes_by_worker,
+    list_tasks_by_process,
+)
+
+E = TypeVar("E", Worker, Process, Task)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPageKey:
+    """A page of a worker's processes; fields with the same arguments load together."""
+
+    worker_id: str
+    matching: ProcessFilter
+    order: Order
+    request: PageRequest
+
+
+class Loaders:
+    """The loaders of one operation."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.workers = self._by_id(WORKERS)
+        self.processes = self._by_id(PROCESSES)
+        self.tasks = self._by_id(TASKS)
+        self.tasks_of_process = DataLoader(self._load_tasks_of_processes)
+        self.process_pages = DataLoader(self._load_process_pages)
+
+    def _by_id(self, listing: Listing[E]) -> DataLoader[str, E | None]:
+        async def load(ids: list[str]) -> list[E | None]:
+            found = await find_by_ids(self._database, listing, ids)
+            return [found.get(id_) for id_ in ids]
+
+        return DataLoader(load)
+
+    async def _load_tasks_of_processes(self, ids: list[str]) -> list[Sequence[Task]]:
+        found = await list_tasks_by_process(self._database, ids)
+        return [found[id_] for id_ in ids]
+
+    async def _load_process_pages(self, keys: list[ProcessPageKey]) -> list[Page[Process]]:
+        alike: dict[tuple[ProcessFilter, Order, PageRequest], list[str]] = {}
+        for key in keys:
+            alike.setdefault((key.matching, key.order, key.request), []).append(key.worker_id)
+        pages: dict[ProcessPageKey, Page[Process]] = {}
+        for (matching, order, request), worker_ids in alike.items():
+            found = await list_processes_by_worker(
+                self._database, worker_ids, matching, order, request
+            )
+            for worker_id, page in found.items():
+                pages[ProcessPageKey(worker_id, matching, order, request)] = page
+        return [pages[key] for key in keys]

@@ -1,0 +1,89 @@
+"""The Mutation type: each field runs one operation of the same name."""
+
+import strawberry
+
+from graph.context import GraphInfo
+from graph.inputs import EndProcessInput, RegisterWorkerInput, UpdateTaskInput
+from graph.types import Process, Task, Worker
+from monitor import processes, tasks, workers
+from monitor.transactions import Transactions
+
+_KEY = (
+    "Any mutation may carry an idempotencyKey (1 to 128 characters): the same key with the same input "
+    "again answers the first answer and changes nothing; with another input it is a CONFLICT. "
+    "Keys are kept for 24 hours at least."
+)
+
+
+@strawberry.type(description=_KEY)
+class Mutation:
+    @strawberry.mutation
+    async def register_worker(
+        self, info: GraphInfo, input: RegisterWorkerInput, idempotency_key: str | None = None
+    ) -> Worker:
+        worker = await _writing(info).run_once(
+            idempotency_key,
+            workers.register_worker,
+            name=input.name,
+            version=input.version,
+            task_definitions=input.definitions(),
+        )
+        return Worker.of(worker)
+
+    @strawberry.mutation
+    async def heartbeat(self, info: GraphInfo, worker_id: strawberry.ID) -> Worker:
+        return Worker.of(await _writing(info).run(workers.record_heartbeat, worker_id=worker_id))
+
+    @strawberry.mutation
+    async def start_process(
+        self, info: GraphInfo, worker_id: strawberry.ID, idempotency_key: str | None = None
+    ) -> Process:
+        process, _ = await _writing(info).run_once(
+            idempotency_key, processes.start_process, worker_id=worker_id
+        )
+        return Process.of(process)
+
+    @strawberry.mutation
+    async def update_task(
+        self, info: GraphInfo, input: UpdateTaskInput, idempotency_key: str | None = None
+    ) -> Task:
+        task = await _writing(info).run_once(
+            idempotency_key,
+            tasks.update_task,
+            task_id=input.task_id,
+            status=input.status,
+            details=input.details,
+        )
+        return Task.of(task)
+
+    @strawberry.mutation(description="All or none, in order; 1,000 at most.")
+    async def update_tasks(
+        self, info: GraphInfo, inputs: list[UpdateTaskInput], idempotency_key: str | None = None
+    ) -> list[Task]:
+        updated = await _writing(info).run_once(
+            idempotency_key, tasks.update_tasks, updates=[update.convert() for update in inputs]
+        )
+        return [Task.of(task) for task in updated]
+
+    @strawberry.mutation(
+        description="SUCCESS or ERROR; RUNNING is refused. Its tasks stay as they were reported. "
+        "Ending an ended process again changes nothing."
+    )
+    async def end_process(
+        self, info: GraphInfo, input: EndProcessInput, idempotency_key: str | None = None
+    ) -> Process:
+        process = await _writing(info).run_once(
+            idempotency_key,
+            processes.end_process,
+            process_id=input.process_id,
+            status=input.status,
+            details=input.details,
+        )
+        return Process.of(process)
+
+
+def _writing(info: GraphInfo) -> Transactions:
+    """The way to write, for those who may; what was read before it is read anew after it."""
+    info.context.principal.require_write()
+    info.context.renew_loaders()
+    return info.context.monitor.transactions

@@ -1,0 +1,184 @@
+"""The Query type."""
+
+from datetime import datetime
+
+import strawberry
+
+from graph.context import GraphInfo
+from graph.inputs import (
+    PROCESSES_BY_DEFAULT,
+    TASKS_BY_DEFAULT,
+    WORKERS_BY_DEFAULT,
+    ProcessFilter,
+    ProcessOrder,
+    TaskFilter,
+    TaskOrder,
+    WorkerFilter,
+    WorkerOrder,
+    convert_order,
+)
+from graph.types import (
+    ActivityPoint,
+    Node,
+    Process,
+    ProcessConnection,
+    Summary,
+    Task,
+    TaskConnection,
+    Worker,
+    WorkerConnection,
+)
+from monitor import figures, filters, reading
+from monitor.ids import kind_of
+from monitor.pages import PageRequest
+
+API_VERSION = "v1.1"
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="Version of the documented API, 'v1.1'.")
+    def version(self) -> str:
+        return API_VERSION
+
+    @strawberry.field(
+        description="The position of the live feed, taken before any other field of the same query "
+        "is read: subscribe with `after: <this>` and no change is missed between the query and "
+        "the subscription."
+    )
+    def feed_cursor(self, info: GraphInfo) -> str:
+        return info.context.feed_cursor
+
+    @strawberry.field
+    async def node(self, info: GraphInfo, id: strawberry.ID) -> Node | None:
+        match kind_of(id):
+            case "worker":
+                return await _worker(info, id)
+            case "process":
+                return await _process(info, id)
+            case "task":
+                return await _task(info, id)
+            case None:
+                return None
+
+    @strawberry.field(description="null when there is none.")
+    async def worker(self, info: GraphInfo, id: strawberry.ID) -> Worker | None:
+        return await _worker(info, id)
+
+    @strawberry.field
+    async def workers(
+        self,
+        info: GraphInfo,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: WorkerFilter | None = None,
+        order_by: WorkerOrder | None = None,
+    ) -> WorkerConnection:
+        return WorkerConnection.of(
+            await reading.list_page(
+                info.context.monitor.database,
+                reading.WORKERS,
+                filter.convert() if filter else filters.WorkerFilter(),
+                convert_order(order_by, WORKERS_BY_DEFAULT),
+                PageRequest(first, after, last, before),
+            )
+        )
+
+    @strawberry.field
+    async def process(self, info: GraphInfo, id: strawberry.ID) -> Process | None:
+        return await _process(info, id)
+
+    @strawberry.field
+    async def processes(
+        self,
+        info: GraphInfo,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: ProcessFilter | None = None,
+        order_by: ProcessOrder | None = None,
+    ) -> ProcessConnection:
+        return ProcessConnection.of(
+            await reading.list_page(
+                info.context.monitor.database,
+                reading.PROCESSES,
+                filter.convert() if filter else filters.ProcessFilter(),
+                convert_order(order_by, PROCESSES_BY_DEFAULT),
+                PageRequest(first, after, last, before),
+            )
+        )
+
+    @strawberry.field
+    async def task(self, info: GraphInfo, id: strawberry.ID) -> Task | None:
+        return await _task(info, id)
+
+    @strawberry.field
+    async def tasks(
+        self,
+        info: GraphInfo,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: TaskFilter | None = None,
+        order_by: TaskOrder | None = None,
+    ) -> TaskConnection:
+        return TaskConnection.of(
+            await reading.list_page(
+                info.context.monitor.database,
+                reading.TASKS,
+                filter.convert() if filter else filters.TaskFilter(),
+                convert_order(order_by, TASKS_BY_DEFAULT),
+                PageRequest(first, after, last, before),
+            )
+        )
+
+    @strawberry.field
+    async def summary(self, info: GraphInfo) -> Summary:
+        return Summary.of(await figures.get_totals(info.context.monitor.database))
+
+    @strawberry.field(
+        description="Processes by start and end, oldest slot first, empty slots included; at most "
+        "1,000 slots. Slots begin at multiples of slotSeconds, which is 1 to 60 or a multiple "
+        "of 60."
+    )
+    async def activity(
+        self,
+        info: GraphInfo,
+        since: datetime,
+        until: datetime | None = None,
+        slot_seconds: int = 60,
+        worker_id: strawberry.ID | None = None,
+    ) -> list[ActivityPoint]:
+        slots = await figures.list_activity(
+            info.context.monitor.database,
+            since=since,
+            until=until,
+            slot_seconds=slot_seconds,
+            worker_id=worker_id,
+        )
+        return [ActivityPoint.of(slot) for slot in slots]
+
+
+async def _worker(info: GraphInfo, id_: str) -> Worker | None:
+    if kind_of(id_) != "worker":
+        return None
+    worker = await info.context.loaders.workers.load(id_)
+    return None if worker is None else Worker.of(worker)
+
+
+async def _process(info: GraphInfo, id_: str) -> Process | None:
+    if kind_of(id_) != "process":
+        return None
+    process = await info.context.loaders.processes.load(id_)
+    return None if process is None else Process.of(process)
+
+
+async def _task(info: GraphInfo, id_: str) -> Task | None:
+    if kind_of(id_) != "task":
+        return None
+    task = await info.context.loaders.tasks.load(id_)
+    return None if task is None else Task.of(task)

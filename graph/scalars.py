@@ -1,0 +1,35 @@
+"""DateTime: an instant in UTC, RFC 3339, with microseconds."""
+
+from datetime import UTC, datetime
+
+import strawberry
+
+
+def serialize_instant(value: datetime) -> str:
+    """`2026-11-23T18:33:05.123456Z`; always six digits, so texts sort like the instants."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def parse_instant(value: object) -> datetime:
+    """An RFC 3339 text with an offset. Raises ValueError with the reason."""
+    if not isinstance(value, str):
+        raise ValueError("an instant is a text such as 2026-11-23T18:33:05.123Z")
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no instant such as 2026-11-23T18:33:05.123Z") from None
+    if instant.tzinfo is None:
+        raise ValueError(f"{value!r} has no offset: end it with Z for UTC")
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value!r} is out of range") from None
+
+
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description="An instant in UTC, RFC 3339 with at least millisecond digits, "
+    "e.g. 2026-11-23T18:33:05.123Z.",
+    serialize=serialize_instant,
+    parse_value=parse_instant,
+)

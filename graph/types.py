@@ -1,0 +1,350 @@
+"""The object types: entities as clients see them.
+
+Scalars are copied when an object is made, so that reading a field is a plain attribute access.
+"""
+
+from datetime import UTC, datetime
+from typing import Self, TypeVar
+
+import strawberry
+
+from graph.context import GraphInfo
+from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
+from graph.loaders import ProcessPageKey
+from monitor import entities, figures, filters
+from monitor.entities import MICROSECOND, ProcessStatus, TaskStatus, WorkerStatus
+from monitor.pages import Page, PageRequest
+
+E = TypeVar("E")
+
+
+@strawberry.interface(
+    description="Anything that has an id. Ids are unique over all types (worker_…, process_…, "
+    "task_…) and opaque to clients."
+)
+class Node:
+    id: strawberry.ID
+
+
+@strawberry.type(
+    description="A step that a worker announced when it registered; every process of the worker "
+    "gets one task per definition."
+)
+class TaskDefinition:
+    name: str
+    version: str
+    position: int
+
+
+@strawberry.type
+class ProcessCounts:
+    total: int
+    running: int
+    succeeded: int
+    failed: int
+
+    @classmethod
+    def of(cls, counted: entities.Worker | figures.Totals) -> Self:
+        running, succeeded, failed = counted.running, counted.succeeded, counted.failed
+        return cls(
+            total=running + succeeded + failed, running=running, succeeded=succeeded, failed=failed
+        )
+
+
+@strawberry.type
+class Worker(Node):
+    entity: strawberry.Private[entities.Worker]
+    name: str
+    version: str
+    status: WorkerStatus = strawberry.field(
+        description="ONLINE while the worker was heard from (heartbeat or any report of its own) "
+        "within the offline limit, 30 s by default."
+    )
+    registered_at: datetime
+    last_seen_at: datetime
+    average_runtime_seconds: float | None = strawberry.field(
+        description="Mean over the ended processes; null while none has ended."
+    )
+    revision: int = strawberry.field(
+        description="Grows by at least 1 with every change of this worker; the higher revision is "
+        "the newer state."
+    )
+
+    @classmethod
+    def of(cls, worker: entities.Worker) -> Self:
+        return cls(
+            id=strawberry.ID(worker.id),
+            entity=worker,
+            name=worker.name,
+            version=worker.version,
+            status=worker.status,
+            registered_at=worker.registered_at,
+            last_seen_at=worker.last_seen_at,
+            average_runtime_seconds=worker.average_runtime_seconds,
+            revision=worker.revision,
+        )
+
+    @strawberry.field
+    def task_definitions(self) -> list[TaskDefinition]:
+        return [
+            TaskDefinition(name=definition.name, version=definition.version, position=position)
+            for position, definition in enumerate(self.entity.task_definitions, start=1)
+        ]
+
+    @strawberry.field
+    def counts(self) -> ProcessCounts:
+        return ProcessCounts.of(self.entity)
+
+    @strawberry.field
+    async def processes(
+        self,
+        info: GraphInfo,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: ProcessFilter | None = None,
+        order_by: ProcessOrder | None = None,
+    ) -> "ProcessConnection":
+        key = ProcessPageKey(
+            self.id,
+            filter.convert() if filter else filters.ProcessFilter(),
+            convert_order(order_by, PROCESSES_BY_DEFAULT),
+            PageRequest(first, after, last, before),
+        )
+        return ProcessConnection.of(await info.context.loaders.process_pages.load(key))
+
+
+@strawberry.type
+class Process(Node):
+    entity: strawberry.Private[entities.Process]
+    status: ProcessStatus
+    progress: float = strawberry.field(
+        description="Share of its tasks that ended (SUCCESS or ERROR), 0 to 1."
+    )
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    details: str | None
+    stalled: bool = strawberry.field(
+        description="RUNNING while its worker is OFFLINE. It is a hint for people and never ends "
+        "a process by itself."
+    )
+    revision: int
+
+    @classmethod
+    def of(cls, process: entities.Process) -> Self:
+        return cls(
+            id=strawberry.ID(process.id),
+            entity=process,
+            status=process.status,
+            progress=process.progress,
+            started_at=process.started_at,
+            updated_at=process.updated_at,
+            ended_at=process.ended_at,
+            details=process.details,
+            stalled=process.stalled,
+            revision=process.revision,
+        )
+
+    @strawberry.field
+    async def worker(self, info: GraphInfo) -> Worker:
+        worker = await info.context.loaders.workers.load(self.entity.worker_id)
+        assert worker is not None, "a process has a worker"
+        return Worker.of(worker)
+
+    @strawberry.field(
+        description="The task that was last reported on; the first one while none was; null for a "
+        "process without tasks."
+    )
+    async def current_task(self, info: GraphInfo) -> "Task | None":
+        if self.entity.task_count == 0:
+            return None
+        if self.entity.current_task_id is None:
+            first, *_ = await info.context.loaders.tasks_of_process.load(self.id)
+            return Task.of(first)
+        task = await info.context.loaders.tasks.load(self.entity.current_task_id)
+        return None if task is None else Task.of(task)
+
+    @strawberry.field(description="Up to now while it runs.")
+    def runtime_seconds(self) -> float:
+        return self.entity.runtime(datetime.now(UTC)) / MICROSECOND / 1e6
+
+    @strawberry.field(description="In order of position.")
+    async def tasks(self, info: GraphInfo) -> "list[Task]":
+        found = await info.context.loaders.tasks_of_process.load(self.id)
+        return [Task.of(task) for task in found]
+
+
+@strawberry.type
+class Task(Node):
+    entity: strawberry.Private[entities.Task]
+    name: str
+    version: str
+    position: int = strawberry.field(description="From 1.")
+    status: TaskStatus
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    ended_at: datetime | None
+    details: str | None
+    revision: int
+
+    @classmethod
+    def of(cls, task: entities.Task) -> Self:
+        return cls(
+            id=strawberry.ID(task.id),
+            entity=task,
+            name=task.name,
+            version=task.version,
+            position=task.position,
+            status=task.status,
+            created_at=task.created_at,
+            started_at=task.started_at,
+            updated_at=task.updated_at,
+            ended_at=task.ended_at,
+            details=task.details,
+            revision=task.revision,
+        )
+
+    @strawberry.field
+    async def process(self, info: GraphInfo) -> Process:
+        process = await info.context.loaders.processes.load(self.entity.process_id)
+        assert process is not None, "a task has a process"
+        return Process.of(process)
+
+    @strawberry.field(description="0 while PENDING, up to now while RUNNING.")
+    def runtime_seconds(self) -> float:
+        return self.entity.runtime(datetime.now(UTC)) / MICROSECOND / 1e6
+
+
+def node_of(entity: entities.Entity) -> Worker | Process | Task:
+    """The object type of an entity."""
+    match entity:
+        case entities.Worker():
+            return Worker.of(entity)
+        case entities.Process():
+            return Process.of(entity)
+        case entities.Task():
+            return Task.of(entity)
+
+
+@strawberry.type
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[E]) -> Self:
+        return cls(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=page.cursors[0] if page.cursors else None,
+            end_cursor=page.cursors[-1] if page.cursors else None,
+        )
+
+
+@strawberry.type
+class WorkerEdge:
+    cursor: str
+    node: Worker
+
+
+@strawberry.type
+class WorkerConnection:
+    edges: list[WorkerEdge]
+    page_info: PageInfo
+
+    @classmethod
+    def of(cls, page: Page[entities.Worker]) -> Self:
+        return cls(
+            edges=[
+                WorkerEdge(cursor=cursor, node=Worker.of(item))
+                for cursor, item in zip(page.cursors, page.items, strict=True)
+            ],
+            page_info=PageInfo.of(page),
+        )
+
+
+@strawberry.type
+class ProcessEdge:
+    cursor: str
+    node: Process
+
+
+@strawberry.type
+class ProcessConnection:
+    edges: list[ProcessEdge]
+    page_info: PageInfo
+
+    @classmethod
+    def of(cls, page: Page[entities.Process]) -> Self:
+        return cls(
+            edges=[
+                ProcessEdge(cursor=cursor, node=Process.of(item))
+                for cursor, item in zip(page.cursors, page.items, strict=True)
+            ],
+            page_info=PageInfo.of(page),
+        )
+
+
+@strawberry.type
+class TaskEdge:
+    cursor: str
+    node: Task
+
+
+@strawberry.type
+class TaskConnection:
+    edges: list[TaskEdge]
+    page_info: PageInfo
+
+    @classmethod
+    def of(cls, page: Page[entities.Task]) -> Self:
+        return cls(
+            edges=[
+                TaskEdge(cursor=cursor, node=Task.of(item))
+                for cursor, item in zip(page.cursors, page.items, strict=True)
+            ],
+            page_info=PageInfo.of(page),
+        )
+
+
+@strawberry.type(
+    description="Totals over everything that is kept. Its cost does not grow with history."
+)
+class Summary:
+    workers_online: int
+    workers_offline: int
+    processes: ProcessCounts
+    stalled_processes: int
+
+    @classmethod
+    def of(cls, totals: figures.Totals) -> Self:
+        return cls(
+            workers_online=totals.workers_online,
+            workers_offline=totals.workers_offline,
+            processes=ProcessCounts.of(totals),
+            stalled_processes=totals.stalled,
+        )
+
+
+@strawberry.type(description="What happened in one time slot of the activity chart.")
+class ActivityPoint:
+    at: datetime
+    started: int
+    succeeded: int
+    failed: int
+    average_runtime_seconds: float | None
+
+    @classmethod
+    def of(cls, slot: figures.Slot) -> Self:
+        return cls(
+            at=slot.at,
+            started=slot.started,
+            succeeded=slot.succeeded,
+            failed=slot.failed,
+            average_runtime_seconds=slot.average_runtime_seconds,
+        )

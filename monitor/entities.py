@@ -1,0 +1,135 @@
+"""What is monitored. Immutable: a change is a new object with a higher revision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+MICROSECOND = timedelta(microseconds=1)
+_FOLDED_LENGTH = 750
+
+
+def fold(name: str) -> str:
+    """A name as it is sorted and searched: without case, cut to what the database can index."""
+    return name.casefold()[:_FOLDED_LENGTH]
+
+
+class WorkerStatus(StrEnum):
+    ONLINE = "ONLINE"
+    OFFLINE = "OFFLINE"
+
+
+class ProcessStatus(StrEnum):
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    ERROR = "ERROR"
+
+
+class TaskStatus(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    ERROR = "ERROR"
+
+    @property
+    def ended(self) -> bool:
+        return self in (TaskStatus.SUCCESS, TaskStatus.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDefinition:
+    """A step that a worker announced; every process of the worker gets one task of it."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A pipeline that runs somewhere.
+
+    `last_seen_at` moves with every sign of life and is not a change: it raises no revision.
+    """
+
+    id: str
+    name: str
+    version: str
+    status: WorkerStatus
+    task_definitions: Sequence[TaskDefinition]
+    registered_at: datetime
+    last_seen_at: datetime
+    running: int
+    succeeded: int
+    failed: int
+    runtime_microseconds: int
+    revision: int
+
+    @property
+    def process_count(self) -> int:
+        return self.running + self.succeeded + self.failed
+
+    @property
+    def average_runtime_seconds(self) -> float | None:
+        """Mean over the ended processes; None while none has ended."""
+        ended = self.succeeded + self.failed
+        return self.runtime_microseconds / ended / 1e6 if ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One run of a worker's steps. `stalled`: RUNNING while its worker is OFFLINE."""
+
+    id: str
+    worker_id: str
+    status: ProcessStatus
+    stalled: bool
+    task_count: int
+    ended_task_count: int
+    current_task_id: str | None
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    details: str | None
+    revision: int
+
+    @property
+    def reported(self) -> bool:
+        """Whether anything was reported on it since it was started."""
+        return self.current_task_id is not None or self.ended_at is not None
+
+    @property
+    def progress(self) -> float:
+        """Share of its tasks that ended, 0 to 1."""
+        return self.ended_task_count / self.task_count if self.task_count else 0.0
+
+    def runtime(self, now: datetime) -> timedelta:
+        """From start to end, or up to `now` while it runs; never negative."""
+        return max((self.ended_at or now) - self.started_at, timedelta())
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One step of one process. `position` counts from 1."""
+
+    id: str
+    process_id: str
+    worker_id: str
+    name: str
+    version: str
+    position: int
+    status: TaskStatus
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    ended_at: datetime | None
+    details: str | None
+    revision: int
+
+    def runtime(self, now: datetime) -> timedelta:
+        """From start to end, or up to `now` while it runs; zero before; never negative."""
+        if self.started_at is None or self.status is TaskStatus.PENDING:
+            return timedelta()
+        return max((self.ended_at or now) - self.started_at, timedelta())
+
+
+Entity = Worker | Process | Task

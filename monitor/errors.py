@@ -1,0 +1,116 @@
+"""Everything an operation or read can refuse, and the one table that names it to clients.
+
+- `Unauthenticated`: no token, or one that is not known.
+- `Forbidden`: the token may read, but not do this.
+- `WorkerNotFound`, `ProcessNotFound`, `TaskNotFound`: there is nothing with that id.
+- `InvalidInput`: a value breaks a documented rule; the message names the field and the reason.
+- `Conflict`: the input contradicts what was done before (an idempotency key used twice).
+- `CursorExpired`: the live feed no longer holds what follows this cursor.
+- `Unavailable`: the database or the feed cannot be used right now; trying again later helps.
+
+Anything else is a defect: masked, logged with an id, and answered with that id.
+"""
+
+from dataclasses import dataclass
+
+
+class MonitorError(Exception):
+    """Base of all refusals; its text is meant for the client."""
+
+
+class Unauthenticated(MonitorError):
+    """No token, or one that is not known."""
+
+    def __init__(self, message: str = "Unauthorized") -> None:
+        super().__init__(message)
+
+
+class Forbidden(MonitorError):
+    """The token may read, but not do this."""
+
+    def __init__(self, message: str = "Forbidden") -> None:
+        super().__init__(message)
+
+
+class NotFound(MonitorError):
+    """There is nothing with that id."""
+
+    what = "Object"
+
+    def __init__(self) -> None:
+        super().__init__(f"{self.what} not found")
+
+
+class WorkerNotFound(NotFound):
+    """There is no worker with that id."""
+
+    what = "Worker"
+
+
+class ProcessNotFound(NotFound):
+    """There is no process with that id."""
+
+    what = "Process"
+
+
+class TaskNotFound(NotFound):
+    """There is no task with that id."""
+
+    what = "Task"
+
+
+class InvalidInput(MonitorError):
+    """A value breaks a documented rule; the message names the field and the reason."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+
+
+class Conflict(MonitorError):
+    """The input contradicts what was done before."""
+
+
+class CursorExpired(MonitorError):
+    """The live feed no longer holds what follows this cursor: query again, then subscribe."""
+
+    def __init__(self) -> None:
+        super().__init__("The feed no longer holds what follows this cursor; query again")
+
+
+class Unavailable(MonitorError):
+    """The database or the feed cannot be used right now."""
+
+    retry_after_seconds = 1
+
+    def __init__(self, message: str = "The service is unavailable right now; try again") -> None:
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How one class of error is named: GraphQL `extensions.code` and HTTP status."""
+
+    code: str
+    status: int
+
+
+WIRE: dict[type[Exception], Wire] = {
+    Unauthenticated: Wire("UNAUTHENTICATED", 401),
+    Forbidden: Wire("FORBIDDEN", 403),
+    NotFound: Wire("NOT_FOUND", 404),
+    WorkerNotFound: Wire("NOT_FOUND", 404),
+    ProcessNotFound: Wire("NOT_FOUND", 404),
+    TaskNotFound: Wire("NOT_FOUND", 404),
+    InvalidInput: Wire("BAD_USER_INPUT", 400),
+    Conflict: Wire("CONFLICT", 409),
+    # Only subscriptions have cursors into the feed; SSE answers it as a GraphQL error in a 200.
+    CursorExpired: Wire("CURSOR_EXPIRED", 200),
+    Unavailable: Wire("UNAVAILABLE", 503),
+}
+INTERNAL = Wire("INTERNAL", 500)
+
+
+def wire(error: BaseException) -> Wire:
+    """The client's name for `error`: INTERNAL unless it is in the table."""
+    return WIRE.get(type(error), INTERNAL)  # type: ignore[arg-type]  # a class that is no key is INTERNAL

@@ -1,0 +1,170 @@
+"""Reading: by id, by page, and the figures that are kept ready. Changes nothing, counts nothing.
+
+Every function takes the database and sends a fixed number of statements, whatever the size of
+what it returns. Raises Unavailable when the database cannot be used.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from db.errors import DatabaseUnavailable
+from db.session import Database
+from monitor import rows
+from monitor.entities import Process, Task, Worker, fold
+from monitor.errors import Unavailable
+from monitor.filters import Condition, Filter, ProcessFilter
+from monitor.ids import kind_of
+from monitor.pages import Direction, Listing, Order, Page, PageRequest
+
+T = TypeVar("T", Worker, Process, Task)
+
+# A compound SELECT may have 500 parts in SQLite.
+_PARTS = 100
+
+WORKERS: Listing[Worker] = Listing(
+    rows.WORKER,
+    rows.worker,
+    models.workers.c.id,
+    {
+        "REGISTERED_AT": (models.workers.c.registered_at, lambda worker: worker.registered_at),
+        "LAST_SEEN_AT": (models.workers.c.last_seen_at, lambda worker: worker.last_seen_at),
+        "NAME": (models.workers.c.name_folded, lambda worker: fold(worker.name)),
+    },
+)
+PROCESSES: Listing[Process] = Listing(
+    rows.PROCESS,
+    rows.process,
+    models.processes.c.id,
+    {
+        "STARTED_AT": (models.processes.c.started_at, lambda process: process.started_at),
+        "UPDATED_AT": (models.processes.c.updated_at, lambda process: process.updated_at),
+    },
+)
+TASKS: Listing[Task] = Listing(
+    rows.TASK,
+    rows.task,
+    models.tasks.c.id,
+    {
+        "CREATED_AT": (models.tasks.c.created_at, lambda task: task.created_at),
+        "UPDATED_AT": (models.tasks.c.updated_at, lambda task: task.updated_at),
+        "POSITION": (models.tasks.c.position, lambda task: task.position),
+    },
+)
+
+
+@asynccontextmanager
+async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
+    """A connection to read with. Raises Unavailable."""
+    try:
+        async with database.reading() as connection:
+            yield connection
+    except DatabaseUnavailable as error:
+        raise Unavailable from error
+
+
+async def find_by_ids(
+    database: Database, listing: Listing[T], ids: Collection[str]
+) -> dict[str, T]:
+    """Those of the ids that exist."""
+    possible = sorted(id_ for id_ in ids if kind_of(id_))
+    if not possible:
+        return {}
+    statement = select(*listing.columns).where(listing.id.in_(possible))
+    async with reading(database) as connection:
+        found = await connection.execute(statement)
+        return {row[0]: listing.convert(row) for row in found}
+
+
+async def find_by_id(database: Database, listing: Listing[T], id_: str) -> T | None:
+    """The one with this id, if there is one."""
+    return (await find_by_ids(database, listing, [id_])).get(id_)
+
+
+async def list_page(
+    database: Database, listing: Listing[T], matching: Filter, order: Order, request: PageRequest
+) -> Page[T]:
+    """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
+    statement = listing.select(matching.where(), order, request)
+    async with reading(database) as connection:
+        found = (await connection.execute(statement)).all()
+    return listing.page(found, order, request)
+
+
+async def list_processes_by_worker(
+    database: Database,
+    worker_ids: Sequence[str],
+    matching: ProcessFilter,
+    order: Order,
+    request: PageRequest,
+) -> dict[str, Page[Process]]:
+    """The same page for each of many workers; one statement for up to 100 of them.
+
+    One bounded, indexed part per worker: a window function would read their whole histories.
+    """
+    table = models.processes
+    found: dict[str, list[Any]] = {worker_id: [] for worker_id in worker_ids}
+    async with reading(database) as connection:
+        for start in range(0, len(worker_ids), _PARTS):
+            parts = []
+            for worker_id in worker_ids[start : start + _PARTS]:
+                where: Condition = matching.where() & (table.c.worker_id == worker_id)
+                part = PROCESSES.select(where, order, request).subquery()
+                parts.append(select(part))
+            for row in await connection.execute(union_all(*parts)):
+                found[row.worker_id].append(row)
+    # UNION ALL promises no order.
+    column, _ = PROCESSES.orders[order.field]
+    backwards = (order.direction is Direction.DESC) != request.backwards
+    for list_ in found.values():
+        list_.sort(key=lambda row: (getattr(row, column.name), row.id), reverse=backwards)
+    return {worker_id: PROCESSES.page(list_, order, request) for worker_id, list_ in found.items()}
+
+
+async def list_tasks_by_process(
+    database: Database, process_ids: Collection[str]
+) -> dict[str, list[Task]]:
+    """All tasks of each of the processes, by position."""
+    table = models.tasks
+    statement = select(*rows.TASK).where(table.c.process_id.in_(sorted(process_ids)))
+    tasks: dict[str, list[Task]] = {process_id: [] for process_id in process_ids}
+    async with reading(database) as connection:
+        for row in await connection.execute(
+            statement.order_by(table.c.process_id, table.c.position)
+        ):
+            task = rows.task(row)
+            tasks[task.process_id].append(task)
+    return tasks
+
+
+async def find_task_names(database: Database, ids: Collection[str]) -> dict[str, str]:
+    """The names of those of the tasks that exist, without their (perhaps long) details."""
+    table = models.tasks
+    if not ids:
+        return {}
+    async with reading(database) as connection:
+        found = await connection.execute(
+            select(table.c.id, table.c.name).where(table.c.id.in_(sorted(ids)))
+        )
+        return dict(found.all())
+
+
+async def list_slice(
+    database: Database,
+    listing: Listing[T],
+    matching: Filter,
+    order: Order,
+    *,
+    limit: int,
+    offset: int,
+) -> list[T]:
+    """`limit` rows behind `offset` rows: only for the legacy routes, which promise offsets."""
+    statement = select(*listing.columns).where(matching.where())
+    statement = statement.order_by(*listing.order_by(order))
+    async with reading(database) as connection:
+        found = await connection.execute(statement.limit(limit).offset(offset))
+        return [listing.convert(row) for row in found]

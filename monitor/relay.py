@@ -1,0 +1,108 @@
+"""From the outbox to the feed: what is committed gets out, in order, at least once."""
+
+import asyncio
+import logging
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from db.errors import is_conflict, is_unavailable
+from db.session import Database
+from monitor.errors import Unavailable
+from monitor.feed import Feed, FeedLost, Position
+
+logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 100
+# How soon a replica notices rows that another one left when it was killed.
+POLL_SECONDS = 1.0
+_BACKOFF_SECONDS = 0.5
+
+
+class Relay:
+    """One per server process; they take turns.
+
+    The row of `feed_position` is the turn: whoever holds its lock moves everything that is
+    committed, its own and others', in the order of the outbox. Changes of one entity stand there in
+    the order of their revisions, since the entity's row was locked while they were written.
+    """
+
+    def __init__(self, database: Database, feed: Feed) -> None:
+        self._database = database
+        self._feed = feed
+        self._wake = asyncio.Event()
+        self.working = True
+
+    def wake(self) -> None:
+        """Says that something was committed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Moves what comes, until cancelled."""
+        while True:
+            try:
+                self._wake.clear()
+                while await self.move():
+                    pass
+                self._report(working=True)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            except Exception as error:  # noqa: BLE001 — the relay outlives every fault
+                known = isinstance(error, Unavailable) or is_unavailable(error)
+                self._report(working=False, error=error, known=known or is_conflict(error))
+                await asyncio.sleep(_BACKOFF_SECONDS)
+
+    async def move(self) -> bool:
+        """Moves up to BATCH_ROWS rows; False when none was left."""
+        # A look without the lock: most of the time there is nothing to do.
+        async with self._database.reading() as connection:
+            if (await connection.execute(select(models.outbox.c.id).limit(1))).first() is None:
+                return False
+        # Not while holding locks does one find out that the feed is gone.
+        await self._feed.open()
+        async with self._database.writing() as connection:
+            known = await self._take_turn(connection)
+            table = models.outbox
+            statement = select(table.c.id, table.c.events).order_by(table.c.id).limit(BATCH_ROWS)
+            found = (await connection.execute(statement)).all()
+            if not found:
+                return False
+            position = await self._append([events.encode() for _, events in found], known)
+            await connection.execute(delete(table).where(table.c.id.in_([id_ for id_, _ in found])))
+            await connection.execute(
+                update(models.feed_position).values(
+                    epoch=position.epoch, position=f"{position.major}-{position.minor}"
+                )
+            )
+        return True
+
+    async def _take_turn(self, connection: AsyncConnection) -> Position | None:
+        table = models.feed_position
+        row = (
+            await connection.execute(select(table.c.epoch, table.c.position).with_for_update())
+        ).first()
+        if row is None:
+            await connection.execute(insert(table), [{"id": 1, "epoch": "", "position": "0-0"}])
+            return None
+        major, _, minor = row.position.partition("-")
+        return Position(row.epoch, int(major), int(minor)) if row.epoch else None
+
+    async def _append(self, payloads: list[bytes], known: Position | None) -> Position:
+        try:
+            return await self._feed.append(payloads, known=known)
+        except FeedLost:
+            assert known is not None
+            restarted = await self._feed.restart(known)
+            return await self._feed.append(payloads, known=restarted)
+
+    def _report(self, *, working: bool, error: Exception | None = None, known: bool = True) -> None:
+        if not known:
+            logger.error("the relay failed", exc_info=error)
+        elif working != self.working:
+            logger.warning(
+                "the relay works again" if working else "the relay waits: %s", error or ""
+            )
+        self.working = working

@@ -1,0 +1,107 @@
+"""Between table rows and entities: the columns to select, and both directions of conversion."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from db import models
+from monitor.entities import (
+    Process,
+    ProcessStatus,
+    Task,
+    TaskDefinition,
+    TaskStatus,
+    Worker,
+    WorkerStatus,
+    fold,
+)
+
+# In the order of the entities' fields.
+WORKER = tuple(models.workers.c[field.name] for field in fields(Worker))
+PROCESS = tuple(models.processes.c[field.name] for field in fields(Process))
+TASK = tuple(models.tasks.c[field.name] for field in fields(Task))
+_WORKER_STATUS = {status.value: status for status in WorkerStatus}
+_PROCESS_STATUS = {status.value: status for status in ProcessStatus}
+_TASK_STATUS = {status.value: status for status in TaskStatus}
+
+
+def worker(row: Sequence[Any]) -> Worker:
+    """A row of WORKER columns as an entity."""
+    id_, name, version, status, definitions, *rest = row
+    return Worker(
+        id_,
+        name,
+        version,
+        _WORKER_STATUS[status],
+        tuple(TaskDefinition(*definition) for definition in definitions),
+        *rest,
+    )
+
+
+def process(row: Sequence[Any]) -> Process:
+    """A row of PROCESS columns as an entity."""
+    id_, worker_id, status, *rest = row
+    return Process(id_, worker_id, _PROCESS_STATUS[status], *rest)
+
+
+def task(row: Sequence[Any]) -> Task:
+    """A row of TASK columns as an entity."""
+    id_, process_id, worker_id, name, version, position, status, *rest = row
+    return Task(id_, process_id, worker_id, name, version, position, _TASK_STATUS[status], *rest)
+
+
+def worker_values(worker: Worker) -> Mapping[str, Any]:
+    """An entity as the column values of its row."""
+    return {
+        "id": worker.id,
+        "name": worker.name,
+        "name_folded": fold(worker.name),
+        "version": worker.version,
+        "status": worker.status.value,
+        "task_definitions": [[d.name, d.version] for d in worker.task_definitions],
+        "registered_at": worker.registered_at,
+        "last_seen_at": worker.last_seen_at,
+        "running": worker.running,
+        "succeeded": worker.succeeded,
+        "failed": worker.failed,
+        "runtime_microseconds": worker.runtime_microseconds,
+        "revision": worker.revision,
+    }
+
+
+def process_values(process: Process) -> Mapping[str, Any]:
+    """An entity as the column values of its row."""
+    return {
+        "id": process.id,
+        "worker_id": process.worker_id,
+        "status": process.status.value,
+        "stalled": process.stalled,
+        "task_count": process.task_count,
+        "ended_task_count": process.ended_task_count,
+        "current_task_id": process.current_task_id,
+        "started_at": process.started_at,
+        "updated_at": process.updated_at,
+        "ended_at": process.ended_at,
+        "details": process.details,
+        "revision": process.revision,
+    }
+
+
+def task_values(task: Task) -> Mapping[str, Any]:
+    """An entity as the column values of its row."""
+    return {
+        "id": task.id,
+        "process_id": task.process_id,
+        "worker_id": task.worker_id,
+        "name": task.name,
+        "name_folded": fold(task.name),
+        "version": task.version,
+        "position": task.position,
+        "status": task.status.value,
+        "created_at": task.created_at,
+        "started_at": task.started_at,
+        "updated_at": task.updated_at,
+        "ended_at": task.ended_at,
+        "details": task.details,
+        "revision": task.revision,
+    }

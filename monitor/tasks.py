@@ -1,0 +1,77 @@
+"""Tasks: what is reported on the steps of a process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from monitor.entities import Task, TaskStatus
+from monitor.errors import InvalidInput
+from monitor.limits import TASK_UPDATES, check_details
+from monitor.transaction import Needs, Transaction
+from monitor.transactions import operation
+
+
+@dataclass(frozen=True, slots=True)
+class TaskUpdate:
+    """A report on one task; `details` None leaves those that are there."""
+
+    task_id: str
+    status: TaskStatus
+    details: str | None = None
+
+
+@operation(needs=lambda task_id, **_: Needs(tasks=(task_id,)))
+def update_task(tx: Transaction, *, task_id: str, status: TaskStatus, details: str | None) -> Task:
+    """Stores a report. A task may be started again after it ended: it begins anew.
+
+    Raises TaskNotFound, InvalidInput for details over 1 MiB.
+    """
+    check_details("details", details)
+    tx.task(task_id)
+    return _apply(tx, TaskUpdate(task_id, status, details))
+
+
+@operation(needs=lambda updates: Needs(tasks=tuple(update.task_id for update in updates)))
+def update_tasks(tx: Transaction, *, updates: Sequence[TaskUpdate]) -> Sequence[Task]:
+    """Stores many reports in order, all or none.
+
+    Raises TaskNotFound, InvalidInput for details over 1 MiB or more than 1,000 reports.
+    """
+    if len(updates) > TASK_UPDATES:
+        raise InvalidInput("inputs", f"has {len(updates)} entries, at most {TASK_UPDATES}")
+    for index, update in enumerate(updates):
+        check_details(f"inputs.{index}.details", update.details)
+        tx.task(update.task_id)
+    return [_apply(tx, update) for update in updates]
+
+
+def _apply(tx: Transaction, update: TaskUpdate) -> Task:
+    before = tx.task(update.task_id)
+    tx.see(before.worker_id)
+    after = tx.update(_reported(before, update, tx))
+    process = tx.process(before.process_id)
+    tx.update(
+        replace(
+            process,
+            current_task_id=after.id,
+            ended_task_count=process.ended_task_count + after.status.ended - before.status.ended,
+            updated_at=max(tx.now, process.updated_at),
+        )
+    )
+    return after
+
+
+def _reported(task: Task, update: TaskUpdate, tx: Transaction) -> Task:
+    now = max(tx.now, task.updated_at)
+    details = task.details if update.details is None else update.details
+    changed = replace(task, status=update.status, details=details, updated_at=now)
+    match update.status:
+        case TaskStatus.PENDING:
+            return replace(changed, started_at=None, ended_at=None)
+        case TaskStatus.RUNNING if task.status is TaskStatus.RUNNING:
+            return changed
+        case TaskStatus.RUNNING:
+            return replace(changed, started_at=now, ended_at=None, details=update.details)
+        case _ if task.status is update.status:
+            return changed  # said again: the first end counts
+        case _:
+            return replace(changed, ended_at=now)

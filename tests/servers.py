@@ -1,0 +1,238 @@
+"""Private servers for the suite: real programs, in temporary folders, on free ports."""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+READY_SECONDS = 60
+
+
+class MissingProgram(Exception):
+    """A server that the suite needs is not installed; `make test` installs it."""
+
+
+def find_program(*names: str) -> str:
+    """The path of the first of these programs that is installed. Raises MissingProgram."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    for name in names:
+        if found := shutil.which(name, path=path):
+            return found
+    raise MissingProgram(f"{names[0]} is not installed: run `make test`, which installs it")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _die_with_parent() -> None:
+    # PR_SET_PDEATHSIG: also a suite that is killed leaves no server behind.
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """The program while the block runs; ended with SIGTERM, then SIGKILL."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]", seconds: float = 20) -> None:
+    """SIGTERM, then SIGKILL for one that does not listen."""
+    process.send_signal(signal.SIGCONT)
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_until(ready: "object", what: str, log: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Polls an outside program, which gives no event to wait for, until it is ready."""
+    assert callable(ready)
+    deadline = time.monotonic() + READY_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not start:\n{log.read_text()[-4000:]}")
+        time.sleep(0.02)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class MariaDb:
+    """A MariaDB server of our own; `url(name)` is that of a database in it."""
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        self._folder = folder
+        self._durable = durable
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stack = contextlib.ExitStack()
+
+    def url(self, database: str) -> str:
+        return f"mariadb://root@127.0.0.1:{self.port}/{database}"
+
+    def install(self) -> None:
+        command = [
+            find_program("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={self._folder / 'data'}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *self._as_root(),
+        ]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "install.log").open("wb") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log)
+
+    def start(self) -> None:
+        log = self._folder / "server.log"
+        command = [
+            find_program("mariadbd"),
+            "--no-defaults",
+            *self._as_root(),
+            f"--datadir={self._folder / 'data'}",
+            f"--socket={self._folder / 's.sock'}",
+            f"--pid-file={self._folder / 'pid'}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--skip-log-bin",
+            "--max-connections=300",
+            "--innodb-buffer-pool-size=256M",
+            f"--innodb-flush-log-at-trx-commit={1 if self._durable else 0}",
+        ]
+        self._process = self._stack.enter_context(running(command, log=log))
+        wait_until(lambda: _listens(self.port), "MariaDB", log, self._process)
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def execute(self, sql: str) -> None:
+        """Runs statements with the command line client."""
+        client = find_program("mariadb")
+        subprocess.run(
+            [client, "--no-defaults", "-uroot", f"-S{self._folder / 's.sock'}", "-e", sql],
+            check=True,
+            capture_output=True,
+        )
+
+    @staticmethod
+    def _as_root() -> list[str]:
+        return ["--user=root"] if os.geteuid() == 0 else []
+
+
+class RedisServer:
+    """A Redis server of our own, keeping its data in `folder` over restarts when asked to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stack = contextlib.ExitStack()
+
+    def start(self, *options: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        log = self._folder / "redis.log"
+        command = [
+            find_program("redis-server"),
+            *("--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--dir", str(self._folder), "--save", "", "--appendonly", "no"),
+            *options,
+        ]
+        self._process = self._stack.enter_context(running(command, log=log))
+        wait_until(lambda: _listens(self.port), "Redis", log, self._process)
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+class MonitorServer:
+    """`process-monitor serve` as a program of its own."""
+
+    def __init__(
+        self, folder: Path, env: Mapping[str, str], *options: str, port: int | None = None
+    ) -> None:
+        self._folder = folder
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"monitor-{self.port}.log"
+        self._env = env
+        self._options = options
+        self.process: subprocess.Popen[bytes] | None = None
+        self._stack = contextlib.ExitStack()
+
+    def start(self) -> None:
+        self.launch()
+        self.wait_until_healthy()
+
+    def launch(self) -> None:
+        """Starts it without waiting for it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "app", "serve", "--port", str(self.port), *self._options]
+        env = {
+            "PATH": os.environ["PATH"],
+            "MONITOR_DATA_DIR": str(self._folder / "data"),
+            **self._env,
+        }
+        self.process = self._stack.enter_context(running(command, log=self.log, env=env))
+
+    def wait_until_healthy(self) -> None:
+        assert self.process is not None
+        wait_until(self._healthy, "Process Monitor", self.log, self.process)
+
+    def _healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def kill(self) -> None:
+        """SIGKILL, to it and its server processes."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
