@@ -7,20 +7,23 @@ import sys
 from collections.abc import Callable, Sequence
 
 import uvicorn
-from db.migrate import migrate
-from monitor.counters import check_counters
 
 from app.factory import configure_logging
+from app.server import HttpProtocol, SocketProtocol, serve
 from app.settings import Settings, SettingsError, ensure_token, load_settings
 from db.errors import DatabaseUnavailable
+from db.migrate import migrate
 from db.session import Database
 from graph.schema import create_schema
+from monitor.counters import check_counters
 
 API_PORT = 8418
 FACTORY = "app.factory:create_app_from_environment"
 # Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
 GRACE_SECONDS = 3
 MAX_WEBSOCKET_BYTES = 256 * 1024
+PING_INTERVAL_SECONDS = 10
+PING_TIMEOUT_SECONDS = 15
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,36 +89,23 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "http": HttpProtocol,
+        "ws": SocketProtocol,
         "ws_max_size": MAX_WEBSOCKET_BYTES,
         # Compressing costs more than it saves on small frames, and keeps shared ones from sharing.
         "ws_per_message_deflate": False,
+        # A socket whose peer takes nothing is cut off within these two together.
+        "ws_ping_interval": PING_INTERVAL_SECONDS,
+        "ws_ping_timeout": PING_TIMEOUT_SECONDS,
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
-    if options.workers > 1:
-        _say(banner)
-        uvicorn.run(**arguments)
-        return 0
-    server = _Server(uvicorn.Config(**arguments), banner)
-    server.run()
-    return 0 if server.started else 1
+    started = serve(uvicorn.Config(**arguments), lambda: _say(banner))
+    return 0 if started else 1
 
 
 def _say(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-class _Server(uvicorn.Server):
-    """Says where it is once it listens."""
-
-    def __init__(self, config: uvicorn.Config, banner: str) -> None:
-        super().__init__(config)
-        self._banner = banner
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            _say(self._banner)
 
 
 def _banner(settings: Settings, options: argparse.Namespace, token: str) -> str:

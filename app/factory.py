@@ -7,21 +7,24 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from db.migrate import migrate
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route, WebSocketRoute
 
 from app.endpoints import add_endpoints
+from app.metrics import create_registry
 from app.middleware import DefectMiddleware
 from app.settings import Settings, ensure_token, load_settings
 from compat_rest.router import TOTAL_COUNT, create_router
+from db.migrate import migrate
 from db.session import Database
+from graph.channels import Channels
 from graph.engine import Engine
 from graph.explorer import create_explorer_router
 from graph.http import HttpEndpoint
 from graph.schema import create_schema
+from graph.websocket import SocketEndpoint
 from monitor.auth import Authenticator
 from monitor.feed import Feed, MemoryFeed, RedisFeed
 from monitor.live import Live
@@ -33,6 +36,8 @@ from monitor.transactions import Transactions
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+# All, so that GraphQL itself answers those it does not know.
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app_from_environment() -> FastAPI:
@@ -48,6 +53,9 @@ def configure_logging(settings: Settings) -> None:
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         force=True,
     )
+    # Uvicorn would say a line for every socket, alembic three for every start.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -97,15 +105,16 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(DefectMiddleware),
         ],
     )
-    registry = CollectorRegistry()
     authenticator = Authenticator(ensure_token(settings), settings.read_token)
     engine = Engine(create_schema(), timeout_seconds=settings.request_timeout_seconds)
+    channels = Channels(engine, monitor)
+    sockets = SocketEndpoint(engine, monitor, authenticator, channels)
+    http = HttpEndpoint(engine, monitor, authenticator, channels)
     app.include_router(create_router(monitor, authenticator))
     app.include_router(create_explorer_router())
-    endpoint = HttpEndpoint(engine, monitor, authenticator)
-    app.add_route(
-        "/graphql", endpoint.handle, methods=["GET", "POST", "PUT", "PATCH", "DELETE"], name="graphql"
-    )
+    app.router.routes.append(Route("/graphql", http.handle, methods=METHODS))
+    app.router.routes.append(WebSocketRoute("/graphql", sockets))
+    registry = create_registry(transactions, channels, sockets)
     add_endpoints(app, monitor, authenticator, registry, lambda: relay.working)
     return app
 

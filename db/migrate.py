@@ -1,95 +1,147 @@
-"""Bringing a database to this version, whoever starts first."""
+"""Brings a database to this release's tables, however many server processes start at once."""
 
 import asyncio
-import contextlib
-import fcntl
+import hashlib
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from alembic.util import CommandError
+from sqlalchemy import Connection, exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from db.errors import DatabaseUnavailable, is_unavailable
+from db.maintenance import MaintenanceDatabase
 from db.session import Database
 
 logger = logging.getLogger(__name__)
 
-LOCK_SECONDS = 120
+LOCK_WAIT_SECONDS = 120
+_LOCK_NAME_LENGTH = 64
+_POLL_SECONDS = 0.02
+# Alembic keeps the migration under way in module globals: one at a time in a process, also when
+# they are of different databases and so under different locks.
+_alembic = threading.Lock()
+
+
+class MigrationFailed(Exception):
+    """The database cannot be brought to this release's tables; the message says why."""
 
 
 async def migrate(database: Database) -> None:
-    """Migrates to the newest version; of several that start at once, one does it, the others wait.
+    """Runs the migrations that are missing, under a lock that is the database's own.
 
-    Raises DatabaseUnavailable when the database cannot be reached.
+    MariaDB: GET_LOCK, which ends with its connection. Its DDL commits by itself, so a crash leaves
+    the tables made so far; each migration can therefore run again from its start, and what it does
+    to rows is one transaction together with the note that it ran.
+    SQLite: BEGIN IMMEDIATE around everything, tables included. A lock file would not roll back
+    what a crash leaves half done, and would need care on every system of its own.
+
+    Raises DatabaseUnavailable, also when another process migrates for more than two minutes, and
+    MigrationFailed.
     """
-    lock = _locked_file(database) if database.is_sqlite else contextlib.nullcontext()
+    locked = _locked_sqlite if database.is_sqlite else _locked_mariadb
     try:
-        async with _in_thread(lock), database.write_engine.connect() as connection:
-            if database.is_sqlite:
-                await connection.run_sync(_upgrade)
-                await connection.commit()
-            else:
-                async with _locked_server(connection, database):
-                    await connection.run_sync(_upgrade)
-    except Exception as error:
+        async with locked(database) as connection, _alone():
+            await connection.run_sync(_upgrade)
+            await connection.commit()
+    except CommandError as error:  # a revision that is not among ours
+        raise MigrationFailed(
+            f"the database cannot be migrated: {error}; what a newer release migrated needs it"
+        ) from error
+    except (exc.SQLAlchemyError, OSError) as error:
+        reason = error.orig if isinstance(error, exc.DBAPIError) else error
         if is_unavailable(error):
-            url = database.url.render_as_string(hide_password=True)
-            raise DatabaseUnavailable(
-                f"{url} cannot be reached: {error}. Is the server running, and DATABASE_URL right?"
-            ) from error
-        raise
+            raise DatabaseUnavailable(f"the database cannot be migrated: {reason}") from error
+        raise MigrationFailed(f"the database cannot be migrated: {reason}") from error
+
+
+@asynccontextmanager
+async def _locked_mariadb(database: Database) -> AsyncIterator[AsyncConnection]:
+    unhurried = MaintenanceDatabase(database)
+    async with unhurried.write_engine.connect() as connection:
+        name = _lock_name(database.url.database or "")
+        got = await connection.scalar(
+            text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_WAIT_SECONDS}
+        )
+        if got != 1:
+            raise DatabaseUnavailable(_too_long())
+        # The lock stays with the session; Alembic shall find no transaction, and make its own.
+        await connection.commit()
+        yield connection
+
+
+def _lock_name(database: str) -> str:
+    """The server's locks are shared by all its databases, hence the name of ours in it."""
+    name = f"migrate:{database}"
+    if len(name) > _LOCK_NAME_LENGTH:
+        name = f"migrate:{hashlib.sha256(database.encode()).hexdigest()[:48]}"
+    return name
+
+
+@asynccontextmanager
+async def _locked_sqlite(database: Database) -> AsyncIterator[AsyncConnection]:
+    assert database.url.database is not None
+    folder = Path(database.url.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MigrationFailed(f"the folder of the database cannot be made: {error}") from error
+    # AUTOCOMMIT: BEGIN and the pragmas are ours. No foreign keys: a migration may build a table
+    # anew and put it in the old one's place.
+    engine = create_async_engine(database.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000}")
+        await _switch_to_wal(connection)
+        await connection.exec_driver_sql("PRAGMA synchronous=FULL")
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+
+
+async def _switch_to_wal(connection: AsyncConnection) -> None:
+    """Switching a new file to WAL fails at once, without waiting, while somebody else does it.
+
+    It is a property of the file: every later connection finds it done.
+    """
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        except exc.OperationalError as error:
+            if "locked" not in str(error.orig):
+                raise
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(_too_long()) from error
+            await asyncio.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _too_long() -> str:
+    return f"another process has been migrating the database for {LOCK_WAIT_SECONDS} s"
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    # Polled: an asyncio.Lock would belong to the first event loop that had to wait for it.
+    while not _alembic.acquire(blocking=False):  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        _alembic.release()
 
 
 def _upgrade(connection: Connection) -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # A package resource: the folder's own path could hold a %, which configuration interpolates.
+    config.set_main_option("script_location", "db:migrations")
+    config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-@asynccontextmanager
-async def _locked_server(connection: AsyncConnection, database: Database) -> AsyncIterator[None]:
-    """Holds a lock of the MariaDB server; it lets go by itself when the connection ends."""
-    name = f"migrate:{database.url.database}"[:64]
-    # Neither waiting nor altering big tables is a slow query.
-    await connection.execute(text("SET SESSION max_statement_time=0"))
-    got = await connection.execute(
-        text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_SECONDS}
-    )
-    if got.scalar_one() != 1:
-        raise DatabaseUnavailable("another process has been migrating for two minutes")
-    await connection.commit()
-    try:
-        yield
-    finally:
-        # Closed, not returned to the pool: both the lock and the session's settings end with it.
-        await connection.invalidate()
-
-
-@contextmanager
-def _locked_file(database: Database) -> Iterator[None]:
-    """Holds a lock file beside the SQLite file, which is made if it is not there."""
-    assert database.url.database is not None
-    path = Path(database.url.database)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(path.name + ".lock").open("w")
-    except OSError as error:
-        raise DatabaseUnavailable(f"{path} cannot be written: {error.strerror}") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@asynccontextmanager
-async def _in_thread(lock: contextlib.AbstractContextManager[None]) -> AsyncIterator[None]:
-    """Enters a context manager that may block without blocking the event loop."""
-    await asyncio.to_thread(lock.__enter__)
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)

@@ -2,10 +2,11 @@
 // The explorer's own part: it adds the access token to everything that GraphiQL sends.
 (() => {
   const TOKEN_KEY = "process-monitor-token";
-  const MISSING = "Paste the token that the server printed when it started (or one of its TOKEN setting), then press Enter.";
+  const MISSING = "Paste the token that the server printed when it started (or one from its TOKEN setting), then press Enter.";
   const REFUSED = "The server did not accept this token. Paste the one that it printed when it started.";
 
-  const OVERVIEW = `# Ctrl-Enter runs the query, Ctrl-Space completes, the book on the left is the documentation.
+  const OVERVIEW = `# Ctrl-Enter runs it, Ctrl-Space completes.
+# The book on the left is the documentation.
 query Overview {
   summary {
     workersOnline
@@ -13,7 +14,10 @@ query Overview {
     stalledProcesses
     processes { total running succeeded failed }
   }
-  workers(first: 10, orderBy: { field: LAST_SEEN_AT, direction: DESC }) {
+  workers(
+    first: 10
+    orderBy: { field: LAST_SEEN_AT, direction: DESC }
+  ) {
     edges {
       node {
         name
@@ -26,7 +30,7 @@ query Overview {
   }
 }
 `;
-  const LIVE = `# Runs until you stop it, and shows each change as it happens.
+  const LIVE = `# Shows each change as it happens, until stopped.
 subscription Live {
   processes {
     kind

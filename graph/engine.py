@@ -10,20 +10,23 @@ import logging
 import secrets
 from asyncio import Future
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from types import CoroutineType
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
+import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    Executor,
     FieldNode,
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
     Visitor,
+    create_source_event_stream,
     execute,
     parse,
     validate,
@@ -34,6 +37,7 @@ from strawberry import Schema
 from graph.context import Context
 from graph.limits import MAX_TOKENS, check_cost, check_document
 from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
+from monitor.feed import Cursor
 
 logger = logging.getLogger(__name__)
 
@@ -117,14 +121,13 @@ class Engine:
 
         Never raises for what a client sent; a response without `data` was not executed.
         """
-        if prepared.document is None:
-            return {"errors": [format_error(error) for error in prepared.errors]}
-        if errors := check_cost(prepared.document, variables or {}):
-            return {"errors": [format_error(error) for error in errors]}
+        if refused := _refuse(prepared, variables):
+            return refused
+        assert prepared.document is not None
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 if prepared.asks_feed_cursor:
-                    context.feed_cursor = context.monitor.live.cursor()
+                    context.feed_cursor = str(Cursor(context.monitor.live.now()))
                 result = execute(
                     self.schema,
                     prepared.document,
@@ -143,6 +146,55 @@ class Engine:
         except MonitorError as error:
             return {"data": None, "errors": [error_of(error)]}
         return _response(result)
+
+    async def subscribe(
+        self,
+        prepared: Prepared,
+        context: Context,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> tuple[Executor[Any], Any] | Response:
+        """An executor for the events of a subscription, and what its field says to follow.
+
+        A response with errors instead when it cannot be run.
+        """
+        if refused := _refuse(prepared, variables):
+            return refused
+        assert prepared.document is not None
+        executor = Executor.build(
+            self.schema,
+            prepared.document,
+            context_value=context,
+            raw_variable_values=dict(variables or {}),
+            operation_name=operation_name,
+            is_awaitable=_is_awaitable,
+        )
+        if isinstance(executor, list):
+            return {"errors": [format_error(error) for error in executor]}
+        stream = create_source_event_stream(executor)
+        if _is_awaitable(stream):
+            stream = await stream
+        if isinstance(stream, ExecutionResult):
+            return {"errors": [format_error(error) for error in stream.errors or ()]}
+        try:
+            return executor, await anext(aiter(cast(AsyncGenerator[Any, None], stream)))
+        except MonitorError as error:
+            return {"errors": [error_of(error)]}
+
+
+def _refuse(prepared: Prepared, variables: Mapping[str, Any] | None) -> Response | None:
+    """The response to what cannot be run at all."""
+    if prepared.document is None:
+        return {"errors": [format_error(error) for error in prepared.errors]}
+    if errors := check_cost(prepared.document, variables or {}):
+        return {"errors": [format_error(error) for error in errors]}
+    return None
+
+
+def encode_result(result: ExecutionResult) -> bytes:
+    """A result as JSON."""
+    return orjson.dumps(_response(result))
 
 
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:

@@ -46,11 +46,11 @@ The API works without it.</p>
 """
 
 
-def create_explorer_router() -> APIRouter:
-    """Serves the files that the pages load under `/graphql/static`, and none outside their folder."""
+def create_explorer_router(assets: Path = ASSETS) -> APIRouter:
+    """Serves the pages' own files under `/graphql/static`, and nothing outside their folder."""
     router = APIRouter()
     # Not mounted: an APIRouter drops mounts when it is included. The folder may not be built yet.
-    files = StaticFiles(directory=ASSETS, check_dir=False)
+    files = StaticFiles(directory=assets, check_dir=False)
 
     @router.get("/graphql/static/{name}", include_in_schema=False)
     async def explorer_file(name: str, request: Request) -> Response:
@@ -62,18 +62,17 @@ def create_explorer_router() -> APIRouter:
     return router
 
 
-def explorer_response() -> Response:
+def explorer_response(assets: Path = ASSETS) -> Response:
     """The GraphQL explorer, for `GET /graphql` from a browser."""
-    return _page("explorer.html")
+    return _page(assets / "explorer.html")
 
 
-def docs_response() -> Response:
+def docs_response(assets: Path = ASSETS) -> Response:
     """Swagger UI over `/openapi.json`, for `GET /docs`."""
-    return _page("docs.html")
+    return _page(assets / "docs.html")
 
 
-def _page(name: str) -> Response:
-    page = ASSETS / name
+def _page(page: Path) -> Response:
     if not page.is_file():
         return HTMLResponse(NOT_BUILT, status_code=503, headers=PAGE_HEADERS)
     return FileResponse(page, headers=PAGE_HEADERS, media_type="text/html")

@@ -5,7 +5,6 @@ bodies such as `null` with 500, knows only one media type, and always parses ane
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,43 +12,37 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from graph.channels import Channels
 from graph.context import Context
 from graph.engine import Engine, error_of
 from graph.explorer import explorer_response
 from graph.loaders import Loaders
+from graph.requests import BadRequest, GraphRequest, parse_parameters
+from graph.sse import MEDIA_TYPE as EVENT_STREAM
+from graph.sse import EventStream, single_event
 from monitor.auth import Authenticator, Principal, bearer_token
 from monitor.errors import MonitorError, Unauthenticated, Unavailable, wire
+from monitor.feed import Cursor
 from monitor.monitor import Monitor
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 
 
-class BadRequest(Exception):
-    """The request is not GraphQL over HTTP; `status` says in which way."""
-
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers or {}
-
-
-@dataclass(frozen=True, slots=True)
-class GraphRequest:
-    """The parameters of one operation."""
-
-    query: str
-    operation_name: str | None
-    variables: dict[str, Any] | None
-
-
 class HttpEndpoint:
     """Answers GET and POST of /graphql."""
 
-    def __init__(self, engine: Engine, monitor: Monitor, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        monitor: Monitor,
+        authenticator: Authenticator,
+        channels: Channels,
+    ) -> None:
         self._engine = engine
         self._monitor = monitor
         self._authenticator = authenticator
+        self._channels = channels
 
     async def handle(self, request: Request) -> Response:
         """The answer to one HTTP request; never raises for what a client sent."""
@@ -61,17 +54,19 @@ class HttpEndpoint:
             principal = self._authenticator.principal(
                 bearer_token(request.headers.get("authorization"))
             )
-            return await self._answer(
-                await read_request(request), request.method, principal, media_type
-            )
+            operation = await read_request(request)
+            if media_type == EVENT_STREAM:
+                return await self._stream(request, operation, principal)
+            return await self._answer(operation, request.method, principal, media_type)
         except BadRequest as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": "BAD_USER_INPUT"}}]}
-            return _response(body, media_type, error.status, error.headers)
+            return _response(body, _not_stream(media_type), error.status, error.headers)
         except MonitorError as error:
             headers = {}
             if isinstance(error, Unauthenticated):
                 headers = {"WWW-Authenticate": "Bearer"}
-            return _response({"errors": [error_of(error)]}, media_type, wire(error).status, headers)
+            body = {"errors": [error_of(error)]}
+            return _response(body, _not_stream(media_type), wire(error).status, headers)
 
     async def _answer(
         self, request: GraphRequest, method: str, principal: Principal, media_type: str
@@ -94,6 +89,23 @@ class HttpEndpoint:
             operation_name=request.operation_name,
         )
         return _response(body, media_type, _status(body, media_type), {})
+
+    async def _stream(
+        self, request: Request, operation: GraphRequest, principal: Principal
+    ) -> Response:
+        """The operation as Server-Sent Events."""
+        prepared = self._engine.prepare(operation.query)
+        if prepared.operation_type(operation.operation_name) is not OperationType.SUBSCRIPTION:
+            answer = await self._answer(operation, request.method, principal, JSON)
+            return single_event(bytes(answer.body))
+        resume = request.headers.get("last-event-id")
+        return EventStream(
+            self._channels,
+            prepared,
+            operation,
+            principal,
+            after=Cursor.parse("Last-Event-ID", resume) if resume else None,
+        )
 
 
 def wants_explorer(request: Request) -> bool:
@@ -122,9 +134,13 @@ def choose_media_type(accept: str | None) -> str:
                     quality = 0.0
             elif key.strip() == "charset" and value.strip('" ') not in ("utf-8", "utf8"):
                 quality = 0.0
-        chosen = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL_JSON: GRAPHQL_JSON}.get(
-            name, ""
-        )
+        chosen = {
+            "*/*": JSON,
+            "application/*": JSON,
+            JSON: JSON,
+            GRAPHQL_JSON: GRAPHQL_JSON,
+            EVENT_STREAM: EVENT_STREAM,
+        }.get(name, "")
         if chosen and quality > best_quality:
             best, best_quality = chosen, quality
     if not best:
@@ -157,25 +173,16 @@ async def read_request(request: Request) -> GraphRequest:
     return parse_parameters(parameters)
 
 
-def parse_parameters(parameters: Mapping[str, Any]) -> GraphRequest:
-    """Checks the types of the parameters. Raises BadRequest naming the one that is wrong."""
-    query = parameters.get("query")
-    if not isinstance(query, str) or not query.strip():
-        raise BadRequest(400, "query: must be a text with a GraphQL document")
-    operation_name = parameters.get("operationName")
-    if not isinstance(operation_name, str | None):
-        raise BadRequest(400, "operationName: must be a text")
-    for name in ("variables", "extensions"):
-        if not isinstance(parameters.get(name), dict | None):
-            raise BadRequest(400, f"{name}: must be an object")
-    return GraphRequest(query, operation_name or None, parameters.get("variables"))
-
-
 def _parse_json(data: bytes, what: str) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BadRequest(400, f"{what}: is not JSON: {error}") from error
+
+
+def _not_stream(media_type: str) -> str:
+    """What is refused before a stream began is answered as JSON."""
+    return JSON if media_type == EVENT_STREAM else media_type
 
 
 def _status(body: Mapping[str, Any], media_type: str) -> int:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from db.session import Database
-from monitor.entities import Process, Task, Worker
+from monitor.entities import Entity, Process, Task, Worker
 from monitor.filters import ProcessFilter
 from monitor.pages import Listing, Order, Page, PageRequest
 from monitor.reading import (
@@ -42,6 +42,16 @@ class Loaders:
         self.tasks = self._by_id(TASKS)
         self.tasks_of_process = DataLoader(self._load_tasks_of_processes)
         self.process_pages = DataLoader(self._load_process_pages)
+
+    def prime(self, entity: Entity) -> None:
+        """Remembers a state that is at hand, in place of one loaded or primed before."""
+        match entity:
+            case Worker():
+                self.workers.prime(entity.id, entity, force=True)
+            case Process():
+                self.processes.prime(entity.id, entity, force=True)
+            case Task():
+                self.tasks.prime(entity.id, entity, force=True)
 
     def _by_id(self, listing: Listing[E]) -> DataLoader[str, E | None]:
         async def load(ids: list[str]) -> list[E | None]:

@@ -9,9 +9,9 @@ from monitor import processes, tasks, workers
 from monitor.transactions import Transactions
 
 _KEY = (
-    "Any mutation may carry an idempotencyKey (1 to 128 characters): the same key with the same input "
-    "again answers the first answer and changes nothing; with another input it is a CONFLICT. "
-    "Keys are kept for 24 hours at least."
+    "Any mutation may carry an idempotencyKey (1 to 128 characters): the same key with the same "
+    "input again answers the first answer and changes nothing; with another input it is a "
+    "CONFLICT. Keys are kept for 24 hours at least."
 )
 
 

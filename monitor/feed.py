@@ -39,6 +39,12 @@ class Position:
     major: int
     minor: int
 
+    def just_before(self) -> "Position":
+        """The place behind which this entry is the next."""
+        if self.minor:
+            return Position(self.epoch, self.major, self.minor - 1)
+        return Position(self.epoch, max(self.major - 1, 0), 2**64 - 1 if self.major else 0)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:

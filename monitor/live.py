@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from monitor.errors import CursorExpired, Unavailable
@@ -13,18 +16,24 @@ from monitor.feed import Cursor, Entry, Feed, Position
 logger = logging.getLogger(__name__)
 
 _BACKOFF_SECONDS = 0.25
+# What is kept decoded, so that those who lag a little, or poll, do not all read the log.
+RECENT_BATCHES = 1_000
+RECENT_BYTES = 8 * 1024 * 1024
+READ_BATCHES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The events of one commit, decoded once for all who listen."""
+    """The events of one commit, decoded once for all; `previous` is where the log stood before."""
 
+    previous: Position
     position: Position
     events: Sequence[Event]
+    size: int
 
     @classmethod
-    def of(cls, entry: Entry) -> "Batch":
-        return cls(entry.position, decode_events(entry.payload))
+    def of(cls, previous: Position, entry: Entry) -> "Batch":
+        return cls(previous, entry.position, decode_events(entry.payload), len(entry.payload))
 
 
 class Listener(Protocol):
@@ -41,48 +50,92 @@ class Live:
     """Reads the feed once and tells its listeners; knows how far it has read."""
 
     def __init__(self, feed: Feed) -> None:
-        self.feed = feed
+        self._feed = feed
+        self._recent: deque[Batch] = deque()
+        self._recent_bytes = 0
+        self._news = asyncio.Event()
         self.position: Position | None = None
         self.listeners: list[Listener] = []
         self.working = False
 
-    def cursor(self) -> str:
+    def now(self) -> Position:
         """Where the feed stands, at most a little behind: what follows it will be told.
 
         Raises Unavailable while the feed was never reached.
         """
         if self.position is None:
             raise Unavailable("The live feed is unavailable right now; try again")
-        return str(Cursor(self.position))
+        return self.position
+
+    async def read(self, cursor: Cursor) -> Sequence[Batch]:
+        """Some of what follows, oldest first; the first batch may begin with events before it.
+
+        Empty when nothing follows yet. Raises CursorExpired when the log cannot tell what follows,
+        Unavailable when it must be asked and cannot be reached.
+        """
+        after = cursor.position
+        if cursor.index is not None:
+            after = after.just_before()
+        if self.position is not None and after.epoch == self.position.epoch:
+            if after == self.position:
+                return ()
+            if self._recent and self._recent[0].previous <= after < self.position:
+                start = bisect_right(self._recent, after, key=lambda batch: batch.position)
+                return list(islice(self._recent, start, start + READ_BATCHES))
+        batches = []
+        for entry in await self._feed.read(after, READ_BATCHES):
+            batches.append(Batch.of(after, entry))
+            after = entry.position
+        return batches
+
+    async def wait(self) -> None:
+        """Returns when the feed stands somewhere else than it does now."""
+        await self._news.wait()
 
     async def run(self) -> None:
         """Reads until cancelled; rides out a feed that is gone for a while."""
         while True:
             try:
                 if self.position is None:
-                    self.position = await self.feed.open()
-                for entry in await self.feed.follow(self.position):
-                    self._tell(entry)
+                    self._move(await self._feed.open())
+                    self._report(working=True)
+                for entry in await self._feed.follow(self.now()):
+                    self._tell(Batch.of(self.now(), entry))
                 self._report(working=True)
             except CursorExpired:
                 logger.warning("the live feed lost entries; subscriptions must start anew")
-                self.position = None
-                for listener in self.listeners:
-                    listener.on_reset()
+                self._reset()
             except Unavailable as error:
                 self._report(working=False, error=error)
                 await asyncio.sleep(_BACKOFF_SECONDS)
 
-    def _tell(self, entry: Entry) -> None:
-        batch = Batch.of(entry)
-        self.position = entry.position
+    def _tell(self, batch: Batch) -> None:
+        self._recent.append(batch)
+        self._recent_bytes += batch.size
+        while len(self._recent) > RECENT_BATCHES or self._recent_bytes > RECENT_BYTES:
+            self._recent_bytes -= self._recent.popleft().size
+        # First those who listen, then those who wait: whoever joins the listeners at this position
+        # has not been told of this batch, and need not be.
         for listener in self.listeners:
             listener.on_batch(batch)
+        self._move(batch.position)
+
+    def _reset(self) -> None:
+        self.position = None
+        self._recent.clear()
+        self._recent_bytes = 0
+        for listener in self.listeners:
+            listener.on_reset()
+
+    def _move(self, position: Position) -> None:
+        self.position = position
+        self._news.set()
+        self._news = asyncio.Event()
 
     def _report(self, *, working: bool, error: Exception | None = None) -> None:
         if working != self.working:
-            logger.info(
-                "the live feed is followed" if working else "the live feed is gone: %s",
-                *(() if working else (error,)),
-            )
+            if working:
+                logger.info("the live feed is followed")
+            else:
+                logger.warning("the live feed is gone: %s", error)
         self.working = working

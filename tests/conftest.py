@@ -9,12 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from db.migrate import migrate
 from fastapi import FastAPI
 
 from app.factory import create_app
 from app.settings import Settings
 from db import models
+from db.migrate import migrate
 from db.session import Database
 from tests.client import Client
 from tests.servers import MariaDb, RedisServer

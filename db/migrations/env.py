@@ -1,4 +1,7 @@
-"""Run by alembic for `db.migrate`, on the connection that it hands over."""
+"""Run by Alembic for every command; the connection comes from `db.migrate`, which holds the lock.
+
+There is no alembic.ini, hence nothing here that configures logging.
+"""
 
 from alembic import context
 

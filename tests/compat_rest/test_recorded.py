@@ -64,7 +64,9 @@ async def test_the_recorded_exchanges_go_on_as_the_contract_says(client: Client)
             headers = {**caller.headers, "Content-Type": "application/json"}
             response = await caller.http.post(path, content=request["body"], headers=headers)
         else:
-            response = await caller.post(path, json.loads(translate(json.dumps(request["body"]), ours)))
+            response = await caller.post(
+                path, json.loads(translate(json.dumps(request["body"]), ours))
+            )
         status, body = DIFFERENT.get(label, (exchange["status"], exchange["response"]))
         assert response.status_code == status, (label, response.text)
         if label in DIFFERENT:

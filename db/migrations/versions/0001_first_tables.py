@@ -1,25 +1,39 @@
-"""The first tables.
+"""The first tables, and what the predecessor left.
 
-Types are spelled out, not taken from `db.models`: the models will move on, this step will not.
+May run again after a crash at any point: on MariaDB every CREATE and RENAME commits by itself and is
+left out when it is done already; the predecessor's rows are carried over in one transaction.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from db import predecessor
+
 revision = "0001"
 down_revision = None
+branch_labels = None
+depends_on = None
 
 MARIADB = ("mysql", "mariadb")
-ID = sa.String(64).with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), *MARIADB)
-WORD = sa.String(16).with_variant(
-    mysql.VARCHAR(16, charset="ascii", collation="ascii_bin"), *MARIADB
-)
-LONG_TEXT = sa.Text().with_variant(
-    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MARIADB
-)
-AUTO_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MARIADB)
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    predecessor.set_aside(op, connection)
+    tables = _create_tables()
+    for table, columns in _INDEXES:
+        op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns), if_not_exists=True)
+    predecessor.carry_over(op, connection, tables)
+
+
+def _ascii(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(
+        mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), *MARIADB
+    )
 
 
 def _text(length: int) -> sa.types.TypeEngine[str]:
@@ -28,147 +42,170 @@ def _text(length: int) -> sa.types.TypeEngine[str]:
     )
 
 
-def upgrade() -> None:
-    op.create_table(
-        "activity",
-        sa.Column("worker_id", ID, nullable=False),
-        sa.Column("slot_seconds", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("slot_at", INSTANT, nullable=False),
-        sa.Column("shard", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("started", sa.Integer(), nullable=False),
-        sa.Column("succeeded", sa.Integer(), nullable=False),
-        sa.Column("failed", sa.Integer(), nullable=False),
-        sa.Column("runtime_microseconds", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("worker_id", "slot_seconds", "slot_at", "shard"),
-        mysql_default_charset="utf8mb4",
-    )
-    op.create_table(
-        "feed_position",
-        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("epoch", sa.String(length=32), nullable=False),
-        sa.Column("position", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        mysql_default_charset="utf8mb4",
-    )
-    op.create_table(
-        "idempotency_keys",
-        sa.Column("key", _text(128), nullable=False),
-        sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("answer", LONG_TEXT, nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.PrimaryKeyConstraint("key"),
-        mysql_default_charset="utf8mb4",
-    )
-    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"])
-    op.create_table(
+def _create(name: str, *columns: sa.Column[Any] | sa.Constraint) -> sa.Table:
+    return op.create_table(name, *columns, mysql_default_charset="utf8mb4", if_not_exists=True)
+
+
+def _count(name: str, type_: type[sa.Integer] = sa.Integer) -> sa.Column[int]:
+    return sa.Column(name, type_, nullable=False)
+
+
+_ID = _ascii(64)
+_WORD = _ascii(16)
+_LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MARIADB
+)
+_JSON = sa.Text(2**24 - 1)
+_INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MARIADB)
+
+_INDEXES = (
+    ("workers", ("registered_at", "id")),
+    ("workers", ("last_seen_at", "id")),
+    ("workers", ("name_folded", "id")),
+    ("workers", ("status", "last_seen_at", "id")),
+    ("processes", ("worker_id", "started_at", "id")),
+    ("processes", ("worker_id", "status", "started_at", "id")),
+    ("processes", ("started_at", "id")),
+    ("processes", ("updated_at", "id")),
+    ("processes", ("status", "started_at", "id")),
+    ("processes", ("status", "ended_at")),
+    ("tasks", ("process_id", "position")),
+    ("tasks", ("worker_id", "created_at", "id")),
+    ("tasks", ("created_at", "id")),
+    ("tasks", ("updated_at", "id")),
+    ("tasks", ("status", "created_at", "id")),
+    ("idempotency_keys", ("created_at",)),
+)
+
+
+def _create_tables() -> Mapping[str, sa.Table]:
+    _create(
         "outbox",
-        sa.Column("id", AUTO_ID, autoincrement=True, nullable=False),
-        sa.Column("events", LONG_TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        mysql_default_charset="utf8mb4",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        ),
+        sa.Column("events", _LONG_TEXT, nullable=False),
     )
-    op.create_table(
-        "totals",
-        sa.Column("shard", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("workers_online", sa.BigInteger(), nullable=False),
-        sa.Column("workers_offline", sa.BigInteger(), nullable=False),
-        sa.Column("running", sa.BigInteger(), nullable=False),
-        sa.Column("succeeded", sa.BigInteger(), nullable=False),
-        sa.Column("failed", sa.BigInteger(), nullable=False),
-        sa.Column("stalled", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("shard"),
-        mysql_default_charset="utf8mb4",
+    _create(
+        "idempotency_keys",
+        sa.Column("key", _text(128), primary_key=True),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("answer", _LONG_TEXT, nullable=False),
+        sa.Column("created_at", _INSTANT, nullable=False),
     )
-    op.create_table(
+    _create(
         "watch",
-        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("watching_since", INSTANT, nullable=False),
-        sa.Column("last_look_at", INSTANT, nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        mysql_default_charset="utf8mb4",
+        sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("watching_since", _INSTANT, nullable=False),
+        sa.Column("last_look_at", _INSTANT, nullable=False),
     )
-    op.create_table(
+    _create(
+        "feed_position",
+        sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("epoch", sa.String(32), nullable=False),
+        sa.Column("position", sa.String(64), nullable=False),
+    )
+    return {
+        "workers": _create_workers(),
+        "processes": _create_processes(),
+        "tasks": _create_tasks(),
+        "totals": _create_totals(),
+        "activity": _create_activity(),
+    }
+
+
+def _create_workers() -> sa.Table:
+    return _create(
         "workers",
-        sa.Column("id", ID, nullable=False),
+        sa.Column("id", _ID, primary_key=True),
         sa.Column("name", _text(255), nullable=False),
         sa.Column("name_folded", _text(750), nullable=False),
         sa.Column("version", _text(50), nullable=False),
-        sa.Column("status", WORD, nullable=False),
-        sa.Column("task_definitions", LONG_TEXT, nullable=False),
-        sa.Column("registered_at", INSTANT, nullable=False),
-        sa.Column("last_seen_at", INSTANT, nullable=False),
-        sa.Column("running", sa.Integer(), nullable=False),
-        sa.Column("succeeded", sa.Integer(), nullable=False),
-        sa.Column("failed", sa.Integer(), nullable=False),
-        sa.Column("runtime_microseconds", sa.BigInteger(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        mysql_default_charset="utf8mb4",
+        sa.Column("status", _WORD, nullable=False),
+        sa.Column("task_definitions", _JSON, nullable=False),
+        sa.Column("registered_at", _INSTANT, nullable=False),
+        sa.Column("last_seen_at", _INSTANT, nullable=False),
+        _count("running"),
+        _count("succeeded"),
+        _count("failed"),
+        _count("runtime_microseconds", sa.BigInteger),
+        _count("revision", sa.BigInteger),
     )
-    op.create_index("ix_workers_last_seen_at_id", "workers", ["last_seen_at", "id"])
-    op.create_index("ix_workers_name_folded_id", "workers", ["name_folded", "id"])
-    op.create_index("ix_workers_registered_at_id", "workers", ["registered_at", "id"])
-    op.create_index(
-        "ix_workers_status_last_seen_at_id", "workers", ["status", "last_seen_at", "id"]
-    )
-    op.create_table(
+
+
+def _create_processes() -> sa.Table:
+    return _create(
         "processes",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("worker_id", ID, nullable=False),
-        sa.Column("status", WORD, nullable=False),
-        sa.Column("stalled", sa.Boolean(), nullable=False),
-        sa.Column("task_count", sa.Integer(), nullable=False),
-        sa.Column("ended_task_count", sa.Integer(), nullable=False),
-        sa.Column("current_task_id", ID, nullable=True),
-        sa.Column("started_at", INSTANT, nullable=False),
-        sa.Column("updated_at", INSTANT, nullable=False),
-        sa.Column("ended_at", INSTANT, nullable=True),
-        sa.Column("details", LONG_TEXT, nullable=True),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["worker_id"], ["workers.id"], name="fk_processes_worker_id_workers"
+        sa.Column("id", _ID, primary_key=True),
+        sa.Column(
+            "worker_id",
+            _ID,
+            sa.ForeignKey("workers.id", name="fk_processes_worker_id_workers"),
+            nullable=False,
         ),
-        sa.PrimaryKeyConstraint("id"),
-        mysql_default_charset="utf8mb4",
+        sa.Column("status", _WORD, nullable=False),
+        sa.Column("stalled", sa.Boolean, nullable=False),
+        _count("task_count"),
+        _count("ended_task_count"),
+        sa.Column("current_task_id", _ID),
+        sa.Column("started_at", _INSTANT, nullable=False),
+        sa.Column("updated_at", _INSTANT, nullable=False),
+        sa.Column("ended_at", _INSTANT),
+        sa.Column("details", _LONG_TEXT),
+        _count("revision", sa.BigInteger),
     )
-    op.create_index("ix_processes_started_at_id", "processes", ["started_at", "id"])
-    op.create_index("ix_processes_status_ended_at", "processes", ["status", "ended_at"])
-    op.create_index(
-        "ix_processes_status_started_at_id", "processes", ["status", "started_at", "id"]
-    )
-    op.create_index("ix_processes_updated_at_id", "processes", ["updated_at", "id"])
-    op.create_index(
-        "ix_processes_worker_id_started_at_id", "processes", ["worker_id", "started_at", "id"]
-    )
-    op.create_index(
-        "ix_processes_worker_id_status_started_at_id",
-        "processes",
-        ["worker_id", "status", "started_at", "id"],
-    )
-    op.create_table(
+
+
+def _create_tasks() -> sa.Table:
+    return _create(
         "tasks",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("process_id", ID, nullable=False),
-        sa.Column("worker_id", ID, nullable=False),
+        sa.Column("id", _ID, primary_key=True),
+        sa.Column(
+            "process_id",
+            _ID,
+            sa.ForeignKey("processes.id", name="fk_tasks_process_id_processes"),
+            nullable=False,
+        ),
+        sa.Column("worker_id", _ID, nullable=False),
         sa.Column("name", _text(255), nullable=False),
         sa.Column("name_folded", _text(750), nullable=False),
         sa.Column("version", _text(50), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("status", WORD, nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.Column("started_at", INSTANT, nullable=True),
-        sa.Column("updated_at", INSTANT, nullable=False),
-        sa.Column("ended_at", INSTANT, nullable=True),
-        sa.Column("details", LONG_TEXT, nullable=True),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["process_id"], ["processes.id"], name="fk_tasks_process_id_processes"
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        mysql_default_charset="utf8mb4",
+        _count("position"),
+        sa.Column("status", _WORD, nullable=False),
+        sa.Column("created_at", _INSTANT, nullable=False),
+        sa.Column("started_at", _INSTANT),
+        sa.Column("updated_at", _INSTANT, nullable=False),
+        sa.Column("ended_at", _INSTANT),
+        sa.Column("details", _LONG_TEXT),
+        _count("revision", sa.BigInteger),
     )
-    op.create_index("ix_tasks_created_at_id", "tasks", ["created_at", "id"])
-    op.create_index("ix_tasks_process_id_position", "tasks", ["process_id", "position"])
-    op.create_index("ix_tasks_status_created_at_id", "tasks", ["status", "created_at", "id"])
-    op.create_index("ix_tasks_updated_at_id", "tasks", ["updated_at", "id"])
-    op.create_index("ix_tasks_worker_id_created_at_id", "tasks", ["worker_id", "created_at", "id"])
+
+
+def _create_totals() -> sa.Table:
+    return _create(
+        "totals",
+        sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+        _count("workers_online", sa.BigInteger),
+        _count("workers_offline", sa.BigInteger),
+        _count("running", sa.BigInteger),
+        _count("succeeded", sa.BigInteger),
+        _count("failed", sa.BigInteger),
+        _count("stalled", sa.BigInteger),
+    )
+
+
+def _create_activity() -> sa.Table:
+    return _create(
+        "activity",
+        sa.Column("worker_id", _ID, primary_key=True),
+        sa.Column("slot_seconds", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("slot_at", _INSTANT, primary_key=True),
+        sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+        _count("started"),
+        _count("succeeded"),
+        _count("failed"),
+        _count("runtime_microseconds", sa.BigInteger),
+    )

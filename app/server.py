@@ -1,0 +1,101 @@
+"""Uvicorn as this product needs it: sockets that can be pushed to, and that die when they must."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.supervisors import Multiprocess
+from websockets.http11 import Request
+
+from graph.sse import CONNECTION_EXTENSION
+from graph.websocket import PUSH_EXTENSION
+
+# Bounds what the kernel holds for a reader that is slow; the process holds as much again at most.
+SEND_BUFFER_BYTES = 128 * 1024
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Offers the application to write a frame at once, and cuts off peers that do not answer."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][PUSH_EXTENSION] = self  # type: ignore[assignment]  # ours
+            raw = self.transport.get_extra_info("socket")
+            if raw is not None:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    def keepalive_timeout(self) -> None:
+        """A peer that does not read never takes the close frame: what it holds is freed now."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def frame(self, text: bytes) -> bytes:
+        """A text message as an unmasked, final frame (RFC 6455, section 5.2)."""
+        size = len(text)
+        if size < 126:
+            return struct.pack("!BB", 0x81, size) + text
+        if size < 65536:
+            return struct.pack("!BBH", 0x81, 126, size) + text
+        return struct.pack("!BBQ", 0x81, 127, size) + text
+
+    def push(self, frame: bytes) -> bool:
+        """Writes a frame; False, and nothing written, while the buffer is full or it is closing."""
+        if self.close_sent or self.disconnected or not self.writable.is_set():
+            return False
+        self.transport.write(frame)
+        return True
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Offers endless responses to cut off a client, and to learn that the server shuts down."""
+
+    _closing: asyncio.Event | None = None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION_EXTENSION: self}  # type: ignore[dict-item]  # ours
+
+    @property
+    def closing(self) -> asyncio.Event:
+        """Set when the server shuts down."""
+        if self._closing is None:
+            self._closing = asyncio.Event()
+        return self._closing
+
+    def abort(self) -> None:
+        """Closes the connection without waiting for the client to take what was written."""
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.closing.set()
+
+
+class Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+def serve(config: uvicorn.Config, on_started: Callable[[], None]) -> bool:
+    """Serves until SIGINT or SIGTERM; False when it could not start."""
+    if config.workers == 1:
+        server = Server(config, on_started)
+        server.run()
+        return server.started
+    on_started()
+    listening = config.bind_socket()
+    Multiprocess(config, sockets=[listening]).run()
+    return True

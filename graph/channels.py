@@ -1,0 +1,460 @@
+"""The fan-out: an event is executed and encoded once per channel, and its bytes are shared.
+
+A channel is what identical subscriptions have in common: document, variables, operation and rights.
+Channels are indexed by what they filter on, so that an event costs only those that can match.
+
+A subscriber is live while its sink takes what it is given at once. One whose sink is full is not
+queued for: it catches up from the log, reading on from its cursor, and joins again where the feed
+stands. Resuming behind a cursor is the same path. So memory per subscriber is bounded, and nothing
+is ever skipped; when the log no longer holds what follows, the subscriber is told (CursorExpired).
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from graphql import ExecutionResult, Executor
+
+from graph.context import Context
+from graph.engine import Engine, Prepared, encode_result, error_of
+from graph.loaders import Loaders
+from graph.sharing import shared_form
+from graph.subscriptions import Following, event_type
+from monitor.auth import READER, Principal
+from monitor.entities import Entity, Process, Task, Worker, fold
+from monitor.errors import CursorExpired, Unavailable
+from monitor.feed import Cursor
+from monitor.filters import Filter, ProcessFilter, TaskFilter, WorkerFilter
+from monitor.live import Batch
+from monitor.monitor import Monitor
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 0.5
+# Encoded events that a channel keeps for those who catch up.
+_KEPT_PAYLOADS = 128
+_KEPT_BYTES = 2 * 1024 * 1024
+
+Errors = list[dict[str, Any]]
+
+
+class Sink(Protocol):
+    """Where a subscription's payloads go: one operation of a connection.
+
+    Without `can_push` everything is sent, one after the other.
+    """
+
+    can_push: bool
+
+    def push(self, payload: bytes, frames: dict[Any, Any]) -> bool:
+        """Takes the payload now, or not at all (False). `frames` is shared by all sinks that get
+        this payload, to keep what they can share of it.
+        """
+
+    async def send(self, payload: bytes, cursor: Cursor) -> None:
+        """Takes the payload, waiting for room. Raises ConnectionError when it is gone."""
+
+    def fail(self, errors: Errors) -> None:
+        """Ends the operation with errors."""
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counted since the start of the process."""
+
+    executions: int = 0
+    deliveries: int = 0
+    lags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A payload that is being made, in its place in the order."""
+
+    cursor: Cursor
+    before: Cursor
+    payload: Awaitable[bytes]
+
+
+class Subscriber:
+    """One subscription of one client."""
+
+    def __init__(self, channel: "Channel", sink: Sink, cursor: Cursor | None) -> None:
+        self._channel = channel
+        self._cursor = cursor
+        self._catching_up: asyncio.Task[None] | None = None
+        self.sink = sink
+
+    def start(self) -> None:
+        """Joins the live ones if it stands where they do, else catches up first."""
+        position = self._channel.monitor.live.position
+        if self._cursor is None and position is not None:
+            self._cursor = Cursor(position)
+        if position is not None and self._cursor == Cursor(position) and self.sink.can_push:
+            self._channel.join(self)
+        else:
+            self._catching_up = asyncio.create_task(self._catch_up(), name="catch up")
+
+    def lag(self, cursor: Cursor) -> None:
+        """Its sink is full: it goes on behind this cursor by itself."""
+        self._cursor = cursor
+        self._catching_up = asyncio.create_task(self._catch_up(), name="catch up")
+
+    def has(self, cursor: Cursor) -> bool:
+        """Whether it was given this event before it joined the live ones."""
+        mine = self._cursor
+        if mine is None or mine.position.epoch != cursor.position.epoch:
+            return False
+        if mine.position != cursor.position:
+            return cursor.position < mine.position
+        return mine.index is None or (cursor.index is not None and cursor.index <= mine.index)
+
+    def stop(self) -> None:
+        """Ends it, from outside."""
+        self._channel.leave(self)
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+
+    def fail(self, error: Exception) -> None:
+        """Ends it with an error that its client sees."""
+        self._channel.leave(self)
+        self.sink.fail([error_of(error)])
+
+    async def _catch_up(self) -> None:
+        try:
+            while not await self._advance():
+                pass
+        except ConnectionError:
+            self._channel.leave(self)
+        except Exception as error:  # noqa: BLE001 — whatever it is, the client is told
+            self.fail(error)
+
+    async def _advance(self) -> bool:
+        """Delivers some of what follows; True once it has joined the live ones."""
+        live = self._channel.monitor.live
+        if self._cursor is None:
+            if live.position is None:
+                await live.wait()
+                return False
+            self._cursor = Cursor(live.position)
+        try:
+            batches = await live.read(self._cursor)
+        except Unavailable:
+            await asyncio.sleep(_RETRY_SECONDS)
+            return False
+        for batch in batches:
+            await self._deliver(batch)
+        if batches:
+            await asyncio.sleep(0)  # a long backlog must not hold up everybody else
+            return False
+        # No await between this comparison and joining, or waiting: nothing can come in between.
+        if live.position is not None and self._cursor == Cursor(live.position):
+            if self.sink.can_push:
+                self._channel.join(self)
+                return True
+            await live.wait()
+        elif live.position is None or self._cursor.position != live.position:
+            await live.wait()
+        else:
+            self._cursor = Cursor(self._cursor.position)
+        return False
+
+    async def _deliver(self, batch: Batch) -> None:
+        for index, event in enumerate(batch.events):
+            cursor = Cursor(batch.position, index)
+            if not self.has(cursor) and self._channel.matching.matches(event.entity):
+                await self.sink.send(await self._channel.payload(batch, index), cursor)
+        self._cursor = Cursor(batch.position)
+
+
+class Channel:
+    """What identical subscriptions share."""
+
+    def __init__(
+        self, channels: "Channels", key: object, executor: Executor[Any], matching: Filter
+    ) -> None:
+        self.key = key
+        self.matching = matching
+        self.monitor = channels.monitor
+        self.members: set[Subscriber] = set()
+        self._channels = channels
+        self._executor = executor
+        self._live: dict[Subscriber, None] = {}
+        self._pending: deque[_Pending] = deque()
+        self._pump: asyncio.Task[None] | None = None
+        self._payloads: OrderedDict[Cursor, asyncio.Future[bytes] | bytes] = OrderedDict()
+        self._payload_bytes = 0
+
+    def join(self, subscriber: Subscriber) -> None:
+        """From now on it is given what happens."""
+        self._live[subscriber] = None
+
+    def leave(self, subscriber: Subscriber) -> None:
+        self._live.pop(subscriber, None)
+        self.members.discard(subscriber)
+        if not self.members:
+            self._channels.remove(self)
+
+    def close(self) -> None:
+        """Nobody is left."""
+        if self._pump is not None:
+            self._pump.cancel()
+
+    def reset(self) -> None:
+        """Nobody can be told what happened meanwhile."""
+        for subscriber in list(self._live):
+            subscriber.fail(CursorExpired())
+
+    def tell(self, batch: Batch, index: int) -> None:
+        """An event that matches, to all who are live."""
+        if not self._live:
+            return
+        cursor = Cursor(batch.position, index)
+        before = Cursor(batch.position, index - 1) if index else Cursor(batch.previous)
+        payload = self._execute(batch, index)
+        if isinstance(payload, bytes) and not self._pending:
+            self._channels.statistics.deliveries += len(self._live)
+            self._push(payload, list(self._live), before)
+            return
+        self._pending.append(_Pending(cursor, before, _as_awaitable(payload)))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._push_pending(), name="pump")
+
+    async def payload(self, batch: Batch, index: int) -> bytes:
+        """The encoded event, made once also for those who come later."""
+        cursor = Cursor(batch.position, index)
+        known = self._payloads.get(cursor)
+        if known is None:
+            made = self._execute(batch, index)
+            known = made if isinstance(made, bytes) else asyncio.ensure_future(made)
+            self._payloads[cursor] = known
+        if isinstance(known, bytes):
+            return known
+        payload = await asyncio.shield(known)
+        if cursor in self._payloads:
+            self._keep(cursor, payload)
+        return payload
+
+    def _execute(self, batch: Batch, index: int) -> bytes | Awaitable[bytes]:
+        """Runs the document on the event; at once unless it reads what the event does not carry."""
+        self._channels.statistics.executions += 1
+        executor = self._executor.build_per_event_executor(self._channels.root(batch, index))
+        executor.context_value = self._channels.context(batch)
+        result = executor.execute_operation(serially=False)
+        if isinstance(result, ExecutionResult):
+            payload = encode_result(result)
+            self._keep(Cursor(batch.position, index), payload)
+            return payload
+        return self._finish(cast(Awaitable[ExecutionResult], result))
+
+    async def _finish(self, result: Awaitable[ExecutionResult]) -> bytes:
+        return encode_result(await result)
+
+    def _keep(self, cursor: Cursor, payload: bytes) -> None:
+        if len(self._live) == len(self.members):
+            return  # nobody is behind who could ask for it
+        old = self._payloads.get(cursor)
+        self._payload_bytes += len(payload) - (len(old) if isinstance(old, bytes) else 0)
+        self._payloads[cursor] = payload
+        while len(self._payloads) > _KEPT_PAYLOADS or self._payload_bytes > _KEPT_BYTES:
+            _, dropped = self._payloads.popitem(last=False)
+            self._payload_bytes -= len(dropped) if isinstance(dropped, bytes) else 0
+
+    def _push(self, payload: bytes, to: Iterable[Subscriber], before: Cursor) -> None:
+        frames: dict[Any, Any] = {}
+        full = [subscriber for subscriber in to if not subscriber.sink.push(payload, frames)]
+        for subscriber in full:
+            del self._live[subscriber]
+            subscriber.lag(before)
+        self._channels.statistics.lags += len(full)
+
+    async def _push_pending(self) -> None:
+        while self._pending:
+            pending = self._pending[0]
+            payload = await pending.payload
+            # Who joined after this event has it from the log.
+            to = [s for s in self._live if not s.has(pending.cursor)]
+            self._channels.statistics.deliveries += len(to)
+            self._push(payload, to, pending.before)
+            self._pending.popleft()
+
+
+async def _ready(payload: bytes) -> bytes:
+    return payload
+
+
+def _as_awaitable(payload: bytes | Awaitable[bytes]) -> Awaitable[bytes]:
+    return asyncio.ensure_future(_ready(payload) if isinstance(payload, bytes) else payload)
+
+
+class Channels:
+    """All channels of a server process; a listener of the live feed."""
+
+    def __init__(self, engine: Engine, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self.statistics = Statistics()
+        self._engine = engine
+        self._channels: dict[object, Channel] = {}
+        self._index = _Index()
+        self._context: tuple[Batch, Context] | None = None
+        self._root: tuple[Batch, int, object] | None = None
+        monitor.live.listeners.append(self)
+
+    @property
+    def open_subscriptions(self) -> int:
+        return sum(len(channel.members) for channel in self._channels.values())
+
+    @property
+    def open_channels(self) -> int:
+        return len(self._channels)
+
+    async def subscribe(
+        self,
+        sink: Sink,
+        prepared: Prepared,
+        principal: Principal,
+        *,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        after: Cursor | None = None,
+    ) -> Subscriber | Errors:
+        """A started subscription, or why there is none. `after` overrides the argument."""
+        context = Context(self.monitor, principal, Loaders(self.monitor.database))
+        answer = await self._engine.subscribe(
+            prepared, context, variables=variables, operation_name=operation_name
+        )
+        if isinstance(answer, dict):
+            errors: Errors = answer["errors"]
+            return errors
+        executor, following = answer
+        assert isinstance(following, Following)
+        assert prepared.document is not None
+        key = (shared_form(prepared.document, variables), operation_name, principal)
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = Channel(self, key, executor, following.matching)
+            self._channels[key] = channel
+            self._index.add(channel)
+        subscriber = Subscriber(channel, sink, after or following.after)
+        channel.members.add(subscriber)
+        subscriber.start()
+        return subscriber
+
+    def remove(self, channel: Channel) -> None:
+        """Forgets a channel that nobody follows any more."""
+        if self._channels.pop(channel.key, None) is not None:
+            self._index.remove(channel)
+            channel.close()
+
+    def on_batch(self, batch: Batch) -> None:
+        for index, event in enumerate(batch.events):
+            for channel in self._index.find(event.entity):
+                if channel.matching.matches(event.entity):
+                    channel.tell(batch, index)
+
+    def on_reset(self) -> None:
+        for channel in list(self._channels.values()):
+            channel.reset()
+
+    def root(self, batch: Batch, index: int) -> object:
+        """The event as the root of an execution, made once for all channels."""
+        if self._root is None or self._root[0] is not batch or self._root[1] != index:
+            event = event_type(batch.events[index], Cursor(batch.position, index))
+            self._root = (batch, index, event)
+        return self._root[2]
+
+    def context(self, batch: Batch) -> Context:
+        """Shared by all executions on a batch; what the batch tells need not be loaded."""
+        if self._context is None or self._context[0] is not batch:
+            loaders = Loaders(self.monitor.database)
+            for event in batch.events:
+                loaders.prime(event.entity)
+            # What an event shows does not depend on who looks: rights are part of the key, and
+            # whoever may subscribe may read everything.
+            self._context = (batch, Context(self.monitor, READER, loaders))
+        return self._context[1]
+
+
+class _Index:
+    """Which channels an entity can concern: by the narrowest of the ids they filter on."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[tuple[type[Entity], str, str], dict[Channel, None]] = {}
+        self._by_name: dict[tuple[type[Entity], str], dict[Channel, None]] = {}
+
+    def add(self, channel: Channel) -> None:
+        ids, names = _places(channel.matching)
+        for place in ids:
+            self._by_id.setdefault(place, {})[channel] = None
+        for name in names:
+            self._by_name.setdefault(name, {})[channel] = None
+
+    def remove(self, channel: Channel) -> None:
+        ids, names = _places(channel.matching)
+        for place in ids:
+            _discard(self._by_id, place, channel)
+        for name in names:
+            _discard(self._by_name, name, channel)
+
+    def find(self, entity: Entity) -> list[Channel]:
+        """The channels whose filter may match; each once."""
+        type_ = type(entity)
+        found: dict[Channel, None] = {}
+        for kind, id_ in _ids_of(entity):
+            found.update(self._by_id.get((type_, kind, id_), {}))
+        name = fold(getattr(entity, "name", ""))
+        for (wanted, part), channels in self._by_name.items():
+            if wanted is type_ and part in name:
+                found.update(channels)
+        return list(found)
+
+
+def _discard(places: dict[Any, dict[Channel, None]], place: Any, channel: Channel) -> None:
+    places[place].pop(channel, None)
+    if not places[place]:
+        del places[place]
+
+
+def _places(
+    matching: Filter,
+) -> tuple[set[tuple[type[Entity], str, str]], set[tuple[type[Entity], str]]]:
+    """Where a filter stands in the index: under each id it names, else under its part of a name."""
+    type_: type[Entity]
+    choices: tuple[tuple[str, Sequence[str] | None], ...]
+    match matching:
+        case WorkerFilter():
+            type_, choices = Worker, (("id", matching.ids),)
+            part = matching.name_contains
+        case ProcessFilter():
+            type_, part = Process, None
+            choices = (("id", matching.ids), ("worker", matching.worker_ids))
+        case TaskFilter():
+            type_, part = Task, matching.name_contains
+            choices = (
+                ("id", matching.ids),
+                ("process", matching.process_ids),
+                ("worker", matching.worker_ids),
+            )
+        case _:
+            raise TypeError(f"{matching!r} has no place in the index")
+    for kind, ids in choices:
+        if ids is not None:
+            return {(type_, kind, id_) for id_ in ids}, set()
+    return set(), {(type_, fold(part or ""))}
+
+
+def _ids_of(entity: Entity) -> tuple[tuple[str, str], ...]:
+    match entity:
+        case Worker():
+            return (("id", entity.id),)
+        case Process():
+            return ("id", entity.id), ("worker", entity.worker_id)
+        case Task():
+            return (
+                ("id", entity.id),
+                ("process", entity.process_id),
+                ("worker", entity.worker_id),
+            )

@@ -1,0 +1,106 @@
+"""The Subscription type: what there is to follow. `channels` delivers what happens."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import strawberry
+
+from graph.inputs import ProcessFilter, TaskFilter, WorkerFilter
+from graph.types import Process, Task, Worker
+from monitor import entities, filters
+from monitor.events import ChangeKind, Event
+from monitor.feed import Cursor
+
+
+@strawberry.type
+class WorkerEvent:
+    cursor: str
+    kind: ChangeKind
+    occurred_at: datetime
+    worker: Worker
+
+
+@strawberry.type
+class ProcessEvent:
+    cursor: str
+    kind: ChangeKind
+    occurred_at: datetime
+    process: Process
+
+
+@strawberry.type
+class TaskEvent:
+    cursor: str
+    kind: ChangeKind
+    occurred_at: datetime
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What a subscription follows: entities that match, behind a cursor (None: from now on)."""
+
+    matching: filters.Filter
+    after: Cursor | None
+
+
+def _follow(matching: filters.Filter, after: str | None) -> Following:
+    return Following(matching, None if after is None else Cursor.parse("after", after))
+
+
+@strawberry.type(
+    description="The live feed. Each event carries the whole state after the change. Delivery is "
+    "at least once and in order per entity; a repeated or older state is recognised by its "
+    "revision. `after` resumes behind that cursor; a cursor that can no longer be honoured is "
+    "answered with CURSOR_EXPIRED."
+)
+class Subscription:
+    """Each field says what to follow, in the place of its first event; the rest is the hub's.
+
+    Strawberry converts the arguments that way, and events need no generator per subscriber.
+    """
+
+    @strawberry.subscription
+    async def workers(
+        self,
+        filter: WorkerFilter | None = None,
+        after: str | None = None,
+    ) -> AsyncGenerator[WorkerEvent, None]:
+        matching = filter.convert() if filter else filters.WorkerFilter()
+        yield cast(WorkerEvent, _follow(matching, after))
+
+    @strawberry.subscription
+    async def processes(
+        self,
+        filter: ProcessFilter | None = None,
+        after: str | None = None,
+    ) -> AsyncGenerator[ProcessEvent, None]:
+        matching = filter.convert() if filter else filters.ProcessFilter()
+        yield cast(ProcessEvent, _follow(matching, after))
+
+    @strawberry.subscription
+    async def tasks(
+        self,
+        filter: TaskFilter | None = None,
+        after: str | None = None,
+    ) -> AsyncGenerator[TaskEvent, None]:
+        matching = filter.convert() if filter else filters.TaskFilter()
+        yield cast(TaskEvent, _follow(matching, after))
+
+
+def event_type(event: Event, cursor: Cursor) -> WorkerEvent | ProcessEvent | TaskEvent:
+    """The event as subscribers see it."""
+    told: dict[str, Any] = {
+        "cursor": str(cursor),
+        "kind": event.kind,
+        "occurred_at": event.occurred_at,
+    }
+    match event.entity:
+        case entities.Worker() as worker:
+            return WorkerEvent(**told, worker=Worker.of(worker))
+        case entities.Process() as process:
+            return ProcessEvent(**told, process=Process.of(process))
+        case entities.Task() as task:
+            return TaskEvent(**told, task=Task.of(task))
