@@ -12,7 +12,7 @@ from app.factory import configure_logging
 from app.server import HttpProtocol, SocketProtocol, serve
 from app.settings import Settings, SettingsError, ensure_token, load_settings
 from db.errors import DatabaseUnavailable
-from db.migrate import migrate
+from db.migrate import MigrationFailed, migrate
 from db.session import Database
 from graph.schema import create_schema
 from monitor.counters import check_counters
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         configure_logging(settings)
         command: Callable[[Settings, argparse.Namespace], int] = options.command
         status = command(settings, options)
-    except (SettingsError, DatabaseUnavailable) as error:
+    except (SettingsError, DatabaseUnavailable, MigrationFailed) as error:
         sys.stderr.write(f"process-monitor: {error}\n")
         status = 1
     except KeyboardInterrupt:

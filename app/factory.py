@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from app.endpoints import add_endpoints
 from app.metrics import create_registry
-from app.middleware import DefectMiddleware
+from app.middleware import BodyLimitMiddleware, DefectMiddleware
 from app.settings import Settings, ensure_token, load_settings
 from compat_rest.router import TOTAL_COUNT, create_router
 from db.migrate import migrate
@@ -74,6 +75,9 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(database)
+        # What is loaded stays: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
             for work in (relay, monitor.live, presence)
@@ -93,7 +97,6 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        max_body_size=MAX_BODY_BYTES,
         middleware=[
             Middleware(
                 CORSMiddleware,
@@ -103,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
                 expose_headers=[TOTAL_COUNT, "Retry-After"],
             ),
             Middleware(DefectMiddleware),
+            Middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES),
         ],
     )
     authenticator = Authenticator(ensure_token(settings), settings.read_token)

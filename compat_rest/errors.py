@@ -25,8 +25,11 @@ def refusal_response(error: MonitorError) -> JSONResponse:
 
 def misfit_response(faults: Sequence[Any]) -> JSONResponse:
     """400 from what pydantic found: every field with its reason."""
-    texts = []
-    for fault in faults:
-        field = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
-        texts.append(f"{field}: {fault['msg']}")
-    return JSONResponse({"detail": "; ".join(texts)}, 400)
+    return JSONResponse({"detail": "; ".join(_text(fault) for fault in faults)}, 400)
+
+
+def _text(fault: Any) -> str:
+    where, *path = fault["loc"]  # "body" or "query", then the field
+    if fault["type"] == "json_invalid":
+        return f"body: is not JSON: {fault['ctx']['error']} (character {path[0]})"
+    return f"{'.'.join(map(str, path)) or where}: {fault['msg']}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
@@ -41,42 +41,47 @@ API_VERSION = "v1.1"
 TOTAL_COUNT = "X-Total-Count"
 
 
-class LegacyRoute(APIRoute):
-    """Answers refusals and misfits as the legacy contract has them."""
+def create_legacy_router(guard: Callable[[Request], object]) -> APIRouter:
+    """For routes that `guard` before a body is read, and that answer refusals in the legacy way.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+    Not a dependency: FastAPI reads and parses the whole body before it asks any.
+    """
 
-        async def handle_refusals(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                return misfit_response(error.errors())
-            except MonitorError as error:
-                return refusal_response(error)
+    class LegacyRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
 
-        return handle_refusals
+            async def handle_guarded(request: Request) -> Response:
+                try:
+                    guard(request)
+                    return await handle(request)
+                except RequestValidationError as error:
+                    return misfit_response(error.errors())
+                except MonitorError as error:
+                    return refusal_response(error)
+
+            return handle_guarded
+
+    # The predecessor took a body without Content-Type for JSON.
+    return APIRouter(route_class=LegacyRoute, tags=["workers"], strict_content_type=False)
 
 
 def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
     """The routes of `rest.md`, bound to this monitor."""
-    router = APIRouter(route_class=LegacyRoute, tags=["workers"])
     write = monitor.transactions
 
-    def authenticated(request: Request) -> Principal:
+    def authenticate(request: Request) -> Principal:
         return authenticator.principal(bearer_token(request.headers.get("authorization")))
 
-    def writing(principal: Annotated[Principal, Depends(authenticated)]) -> None:
-        principal.require_write()
+    anyone = create_legacy_router(lambda _: None)
+    readers = create_legacy_router(authenticate)
+    writers = create_legacy_router(lambda request: authenticate(request).require_write())
 
-    may_read = [Depends(authenticated)]
-    may_write = [Depends(writing)]
-
-    @router.get("/version")
+    @anyone.get("/version")
     async def version() -> Version:
         return Version(version=API_VERSION)
 
-    @router.post("/matricula", dependencies=may_write)
+    @writers.post("/matricula")
     async def matricula(body: Matricula) -> Registered:
         worker = await write.run(
             workers.register_worker,
@@ -86,19 +91,19 @@ def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
         )
         return Registered(id=worker.id)
 
-    @router.post("/healthchecker", dependencies=may_write)
+    @writers.post("/healthchecker")
     async def healthchecker(body: WorkerReference) -> Health:
         await write.run(workers.record_heartbeat, worker_id=body.id)
         return Health(health=1)
 
-    @router.post("/newprocess", dependencies=may_write)
+    @writers.post("/newprocess")
     async def newprocess(body: WorkerReference) -> Started:
         process, started = await write.run(processes.start_process, worker_id=body.id)
         return Started(
             father=process.id, sons=[Son(name=task.name, id=task.id) for task in started]
         )
 
-    @router.post("/actualizar_task", dependencies=may_write)
+    @writers.post("/actualizar_task")
     async def actualizar_task(body: TaskReport) -> Reported:
         status = TASK_STATUS.get(body.status)
         if status is None:
@@ -108,13 +113,13 @@ def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
         )
         return Reported(status="ok")
 
-    @router.post("/endprocess", dependencies=may_write)
+    @writers.post("/endprocess")
     async def endprocess(body: ProcessEnd) -> Ended:
         status, details = body.outcome
         await write.run(processes.end_process, process_id=body.id, status=status, details=details)
         return Ended(status=True)
 
-    @router.get("/dashboard_workers")
+    @anyone.get("/dashboard_workers")
     async def dashboard_workers(
         response: Response,
         limit: Annotated[Limit, Query()] = 1_000,
@@ -132,7 +137,7 @@ def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
         )
         return [WorkerRow.of(worker) for worker in reversed(newest_first)]
 
-    @router.get("/dashboard_process/{worker_id}", dependencies=may_read)
+    @readers.get("/dashboard_process/{worker_id}")
     async def dashboard_process(
         worker_id: str,
         response: Response,
@@ -163,7 +168,7 @@ def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
             for process in listed
         ]
 
-    @router.get("/dashboard_tasks/{process_id}", dependencies=may_read)
+    @readers.get("/dashboard_tasks/{process_id}")
     async def dashboard_tasks(
         process_id: str,
         response: Response,
@@ -185,4 +190,7 @@ def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
         now = datetime.now(UTC)
         return [TaskRow.of(task, process.task_count, now) for task in listed]
 
+    router = APIRouter()
+    for part in (anyone, writers, readers):
+        router.include_router(part)
     return router

@@ -187,7 +187,8 @@ def format_duration(duration: timedelta) -> str:
 
 def format_progress(process: Process) -> str:
     """`"33%"` of tasks that ended; `"1%"` when none has, but one has started."""
-    percent = int(process.progress * 100)
+    # In whole numbers: 29 of 100 is 0.29, which times 100 is a little less than 29.
+    percent = process.ended_task_count * 100 // max(process.task_count, 1)
     if percent == 0 and process.current_task_id is not None and not process.ended_task_count:
         percent = 1
     return f"{percent}%"

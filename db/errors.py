@@ -1,6 +1,7 @@
 """What can go wrong with the database, told apart by what the caller can do about it.
 
 - `DatabaseUnavailable`: not reachable, too busy, or too slow right now; trying again later helps.
+- `CommitUnknown`: the connection broke during a commit, which may or may not have happened.
 - everything else SQLAlchemy raises is a defect of ours and passes through unchanged.
 """
 
@@ -32,6 +33,10 @@ _SQLITE_UNREACHABLE = ("unable to open database", "disk i/o error", "database or
 
 class DatabaseUnavailable(Exception):
     """The database cannot be used right now."""
+
+
+class CommitUnknown(DatabaseUnavailable):
+    """The connection broke during a commit: nobody knows whether it happened."""
 
 
 def _number(error: BaseException) -> int | None:

@@ -7,9 +7,9 @@ from sqlalchemy.pool import NullPool
 
 from db.session import Database
 
-# No max_statement_time, and no warnings kept: the driver would log that names are ignored or that a
-# table is there already, which is as it should be. Waiting for a lock stays bounded: for rows, and (DDL) for a table that
-# a forgotten transaction still uses.
+# No max_statement_time. Waiting for a lock stays bounded: for rows, and (DDL) for a table that a
+# forgotten transaction still uses. No warnings: the driver would log each name that is ignored and
+# each table that is there already, which is as it should be.
 _MARIADB_SESSION = (
     "SET SESSION time_zone='+00:00', max_statement_time=0, "
     "innodb_lock_wait_timeout=50, lock_wait_timeout=60, max_error_count=0"

@@ -131,7 +131,7 @@ workers = Table(
     Index(None, "last_seen_at", "id"),
     Index(None, "name_folded", "id"),
     Index(None, "status", "last_seen_at", "id"),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 processes = Table(
@@ -156,7 +156,7 @@ processes = Table(
     Index(None, "updated_at", "id"),
     Index(None, "status", "started_at", "id"),
     Index(None, "status", "ended_at"),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 tasks = Table(
@@ -181,7 +181,7 @@ tasks = Table(
     Index(None, "created_at", "id"),
     Index(None, "updated_at", "id"),
     Index(None, "status", "created_at", "id"),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 # Events on their way to the live feed: one row per commit, all its events in order.
@@ -190,7 +190,7 @@ outbox = Table(
     metadata,
     Column("id", AutoId, primary_key=True, autoincrement=True),
     Column("events", LongText, nullable=False),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 # Sums over everything that is kept, one row per shard; a server process writes only its own shard,
@@ -205,7 +205,7 @@ totals = Table(
     Column("succeeded", BigInteger, nullable=False),
     Column("failed", BigInteger, nullable=False),
     Column("stalled", BigInteger, nullable=False),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 # Processes started and ended per slot of 60 and of 3600 seconds; worker_id is '' for all workers
@@ -221,7 +221,7 @@ activity = Table(
     Column("succeeded", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
     Column("runtime_microseconds", BigInteger, nullable=False),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 idempotency_keys = Table(
@@ -232,7 +232,7 @@ idempotency_keys = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("answer", LongText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False, index=True),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 # One row (id 1): since when the monitor has been watching without a break.
@@ -242,7 +242,7 @@ watch = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("watching_since", UtcDateTime, nullable=False),
     Column("last_look_at", UtcDateTime, nullable=False),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )
 
 # One row (id 1): how far the relay has come in the live feed, to notice a feed that lost entries.
@@ -252,5 +252,5 @@ feed_position = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("epoch", String(32), nullable=False),
     Column("position", String(64), nullable=False),
-    mysql_default_charset="utf8mb4",
+    mariadb_default_charset="utf8mb4",
 )

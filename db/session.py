@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.errors import DatabaseUnavailable, is_unavailable
+from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable
 
 # Keeps a statement whose client went away from holding locks for ever, and a lock wait shorter
 # than the time a client is made to wait.
@@ -44,9 +45,16 @@ class Database:
         """A connection inside one transaction: committed at the end, rolled back by an error.
 
         Errors come out as SQLAlchemy raised them: `monitor.transactions` decides what to retry.
+        Raises CommitUnknown when the connection broke during the commit.
         """
-        async with self.write_engine.begin() as connection:
+        async with self.write_engine.connect() as connection, connection.begin() as transaction:
             yield connection
+            try:
+                await transaction.commit()
+            except Exception as error:
+                if is_unavailable(error):
+                    raise CommitUnknown(str(error)) from error
+                raise
 
     async def close(self) -> None:
         await self.read_engine.dispose()
@@ -81,11 +89,15 @@ def normalise_url(url: str) -> URL:
 
 
 def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
+    reads = isolation_level == "AUTOCOMMIT"
     return create_async_engine(
         url,
         isolation_level=isolation_level,
-        skip_autocommit_rollback=isolation_level == "AUTOCOMMIT",
-        pool_pre_ping=True,
+        skip_autocommit_rollback=reads,
+        # Reads ask first whether a connection still lives. Writes find out by themselves and run
+        # again, and end their transactions: neither asking nor resetting is worth a round trip.
+        pool_pre_ping=reads,
+        pool_reset_on_return="rollback" if reads else None,
         pool_recycle=1800,
         pool_timeout=5,
         pool_size=8,
@@ -123,7 +135,8 @@ def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
     return engine
 
 
-def upsert(table: Table, dialect: str, *, add: Sequence[str] = ()) -> Any:
+@cache
+def upsert(table: Table, dialect: str, *, add: tuple[str, ...] = ()) -> Any:
     """INSERT that overwrites every non-key column of a row already there.
 
     Columns named in `add` are added to what is there instead (counters).

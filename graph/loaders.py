@@ -1,6 +1,6 @@
 """Batch loading: whatever the page size, one statement per kind of nested field."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -8,6 +8,7 @@ from strawberry.dataloader import DataLoader
 
 from db.session import Database
 from monitor.entities import Entity, Process, Task, Worker
+from monitor.errors import InvalidInput
 from monitor.filters import ProcessFilter
 from monitor.pages import Listing, Order, Page, PageRequest
 from monitor.reading import (
@@ -15,6 +16,7 @@ from monitor.reading import (
     TASKS,
     WORKERS,
     find_by_ids,
+    find_first_tasks,
     list_processes_by_worker,
     list_tasks_by_process,
 )
@@ -41,6 +43,7 @@ class Loaders:
         self.processes = self._by_id(PROCESSES)
         self.tasks = self._by_id(TASKS)
         self.tasks_of_process = DataLoader(self._load_tasks_of_processes)
+        self.first_task_of_process = DataLoader(self._load_first_tasks)
         self.process_pages = DataLoader(self._load_process_pages)
 
     def prime(self, entity: Entity) -> None:
@@ -64,15 +67,26 @@ class Loaders:
         found = await list_tasks_by_process(self._database, ids)
         return [found[id_] for id_ in ids]
 
-    async def _load_process_pages(self, keys: list[ProcessPageKey]) -> list[Page[Process]]:
+    async def _load_first_tasks(self, ids: list[str]) -> list[Task | None]:
+        found = await find_first_tasks(self._database, ids)
+        return [found.get(id_) for id_ in ids]
+
+    async def _load_process_pages(
+        self, keys: list[ProcessPageKey]
+    ) -> list[Page[Process] | Exception]:
         alike: dict[tuple[ProcessFilter, Order, PageRequest], list[str]] = {}
         for key in keys:
             alike.setdefault((key.matching, key.order, key.request), []).append(key.worker_id)
-        pages: dict[ProcessPageKey, Page[Process]] = {}
+        pages: dict[ProcessPageKey, Page[Process] | Exception] = {}
         for (matching, order, request), worker_ids in alike.items():
-            found = await list_processes_by_worker(
-                self._database, worker_ids, matching, order, request
-            )
+            found: Mapping[str, Page[Process] | Exception]
+            try:
+                found = await list_processes_by_worker(
+                    self._database, worker_ids, matching, order, request
+                )
+            except InvalidInput as refusal:
+                # Fields with other arguments are none the worse for it.
+                found = dict.fromkeys(worker_ids, refusal)
             for worker_id, page in found.items():
                 pages[ProcessPageKey(worker_id, matching, order, request)] = page
         return [pages[key] for key in keys]

@@ -161,9 +161,9 @@ class Process(Node):
         if self.entity.task_count == 0:
             return None
         if self.entity.current_task_id is None:
-            first, *_ = await info.context.loaders.tasks_of_process.load(self.id)
-            return Task.of(first)
-        task = await info.context.loaders.tasks.load(self.entity.current_task_id)
+            task = await info.context.loaders.first_task_of_process.load(self.id)
+        else:
+            task = await info.context.loaders.tasks.load(self.entity.current_task_id)
         return None if task is None else Task.of(task)
 
     @strawberry.field(description="Up to now while it runs.")

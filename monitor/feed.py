@@ -28,7 +28,15 @@ logger = logging.getLogger(__name__)
 _CURSOR = re.compile(r"([0-9a-f]{8,32})\.(\d{1,20})\.(\d{1,20})\.(\d{1,9}|end)", re.ASCII)
 # How long `follow` waits for news before it returns empty-handed.
 FOLLOW_SECONDS = 2.0
+# How often a follower makes sure that the log is still the one it knows.
+LOOK_SECONDS = 1.0
+# What one read returns at most; one entry in any case.
 READ_LIMIT = 200
+READ_BYTES = 512 * 1024
+# What a log in memory holds at most, whatever its length: details can have 1 MiB per event.
+MEMORY_BYTES = 256 * 1024 * 1024
+# Redis knows no greater part of an entry's id.
+_ID_PART_LIMIT = 2**64
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,6 +74,8 @@ class Cursor:
             raise InvalidInput(argument, "is not a cursor that the feed has given out")
         epoch, major, minor, index = match.groups()
         position = Position(epoch, int(major), int(minor))
+        if max(position.major, position.minor) >= _ID_PART_LIMIT:
+            raise InvalidInput(argument, "is not a cursor that the feed has given out")
         return cls(position, None if index == "end" else int(index))
 
 
@@ -95,7 +105,10 @@ class Feed(Protocol):
         """
 
     async def restart(self, lost: Position) -> Position:
-        """Begins a new epoch in place of the one of `lost`, unless that was done meanwhile."""
+        """Begins a new epoch if the log lost `lost`, unless that was done meanwhile; its end.
+
+        Only a new epoch keeps those who stand before what is gone from reading on across it.
+        """
 
     async def read(self, after: Position, limit: int = READ_LIMIT) -> Sequence[Entry]:
         """What follows, oldest first. Raises CursorExpired when the log cannot tell."""
@@ -110,9 +123,12 @@ class Feed(Protocol):
 class MemoryFeed:
     """The log of a single server process, gone with it."""
 
-    def __init__(self, *, length: int) -> None:
+    def __init__(self, *, length: int, max_bytes: int = MEMORY_BYTES) -> None:
         self._epoch = secrets.token_hex(8)
-        self._entries: deque[Entry] = deque(maxlen=length)
+        self._length = length
+        self._max_bytes = max_bytes
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
         self._last = 0
         self._news = asyncio.Event()
 
@@ -125,6 +141,9 @@ class MemoryFeed:
         for payload in payloads:
             self._last += 1
             self._entries.append(Entry(Position(self._epoch, 0, self._last), payload))
+            self._bytes += len(payload)
+        while len(self._entries) > self._length or self._bytes > self._max_bytes:
+            self._bytes -= len(self._entries.popleft().payload)
         self._news.set()
         self._news = asyncio.Event()
         return Position(self._epoch, 0, self._last)
@@ -137,7 +156,14 @@ class MemoryFeed:
         if after.epoch != self._epoch or not oldest <= after.minor <= self._last:
             raise CursorExpired
         start = after.minor - oldest
-        return list(islice(self._entries, start, start + limit))
+        found: list[Entry] = []
+        size = 0
+        for entry in islice(self._entries, start, start + limit):
+            found.append(entry)
+            size += len(entry.payload)
+            if size >= READ_BYTES:
+                break
+        return found
 
     async def follow(self, after: Position) -> Sequence[Entry]:
         news = self._news
@@ -209,8 +235,8 @@ end
 return {redis.call('GET', KEYS[2]), last_id()}
 """
 )
-# ARGV: epoch, id, limit. False when the log cannot tell what follows the id: another epoch, an id
-# it has not reached, or one that it has trimmed away.
+# ARGV: epoch, id, most entries, most bytes (but one entry in any case). False when the log cannot
+# tell what follows the id: another epoch, an id it has not reached, or one that was trimmed away.
 _READ_SCRIPT = (
     _LAST
     + """
@@ -226,7 +252,19 @@ if added > length then
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
   if not first or before(ARGV[2], first[1]) then return false end
 end
-return redis.call('XRANGE', KEYS[1], '(' .. ARGV[2], '+', 'COUNT', ARGV[3])
+local found, size, from = {}, 0, '(' .. ARGV[2]
+local limit, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
+while #found < limit and size < bytes do
+  local part = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(limit - #found, 16))
+  if #part == 0 then break end
+  for _, entry in ipairs(part) do
+    if size >= bytes then break end
+    found[#found + 1] = entry
+    size = size + #entry[2][4]
+  end
+  from = '(' .. found[#found][1]
+end
+return found
 """
 )
 
@@ -249,6 +287,7 @@ class RedisFeed:
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
         )
+        self._looked_at = 0.0
         self._scripts = {
             script: self._redis.register_script(script)
             for script in (_OPEN_SCRIPT, _APPEND_SCRIPT, _RESTART_SCRIPT, _READ_SCRIPT)
@@ -271,11 +310,13 @@ class RedisFeed:
         answer = await self._run(
             _RESTART_SCRIPT, lost.epoch, _stream_id(lost), secrets.token_hex(8)
         )
-        logger.warning("Redis lost entries of the live feed; cursors of before have expired")
-        return _position(answer)
+        position = _position(answer)
+        if position.epoch != lost.epoch:
+            logger.warning("Redis lost entries of the live feed; cursors of before have expired")
+        return position
 
     async def read(self, after: Position, limit: int = READ_LIMIT) -> Sequence[Entry]:
-        answer = await self._run(_READ_SCRIPT, after.epoch, _stream_id(after), limit)
+        answer = await self._run(_READ_SCRIPT, after.epoch, _stream_id(after), limit, READ_BYTES)
         if answer is None:
             raise CursorExpired
         return [_entry(id_, dict(zip(flat[::2], flat[1::2], strict=True))) for id_, flat in answer]
@@ -285,18 +326,14 @@ class RedisFeed:
         if entries:
             return entries
         try:
-            answer: Any = await self._follower.xread(
-                {_STREAM: _stream_id(after)}, count=READ_LIMIT, block=int(FOLLOW_SECONDS * 1000)
+            news = await self._follower.xread(
+                {_STREAM: _stream_id(after)}, count=1, block=int(FOLLOW_SECONDS * 1000)
             )
         except (RedisError, OSError) as error:
-            raise Unavailable from error
-        if not answer:
-            return []
-        streams = answer.values() if isinstance(answer, dict) else (part[1] for part in answer)
-        news = [_entry(id_, fields) for part in streams for id_, fields in part]
-        if any(entry.position.epoch != after.epoch for entry in news):
-            raise CursorExpired
-        return news
+            raise Unavailable("The live feed is unavailable right now; try again") from error
+        # What woke us may not be what follows: the log may have lost or trimmed entries since the
+        # look above, and XREAD would not say so.
+        return await self.read(after) if news else []
 
     async def close(self) -> None:
         await self._redis.aclose()

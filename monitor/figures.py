@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, cast, func, select, text
+from sqlalchemy import ColumnElement, func, select
 
 from db import models
+from db.instants import microseconds_between, unix_seconds
 from db.session import Database
-from monitor.entities import MICROSECOND
 from monitor.errors import InvalidInput
+from monitor.ids import kind_of
 from monitor.reading import reading
 from monitor.transaction import slot_start
 
@@ -49,7 +50,7 @@ class Slot:
 
 
 async def get_totals(database: Database) -> Totals:
-    """Workers and processes by status, from at most 16 rows."""
+    """Workers and processes by status, from at most 17 rows."""
     sums = [func.coalesce(func.sum(c), 0) for c in models.totals.c if c.name != "shard"]
     async with reading(database) as connection:
         row = (await connection.execute(select(*sums))).one()
@@ -78,12 +79,14 @@ async def list_activity(
     try:
         first = slot_start(since, slot_seconds)
         count = -((first - until) // timedelta(seconds=slot_seconds))
+        end = first + timedelta(seconds=slot_seconds * count)
     except (OverflowError, ValueError, OSError) as error:
-        raise InvalidInput("since", "is out of range") from error
+        raise InvalidInput("since", "is out of range, or until is") from error
     if count > MAX_SLOTS:
         raise InvalidInput("slotSeconds", f"makes {count} slots, at most {MAX_SLOTS}")
-    end = first + timedelta(seconds=slot_seconds * count)
-    if slot_seconds % _MINUTE:
+    if worker_id is not None and kind_of(worker_id) is None:
+        sums = {}  # the id of nothing
+    elif slot_seconds % _MINUTE:
         sums = await _count(database, first, end, slot_seconds, worker_id)
     else:
         sums = await _add_up(database, first, end, slot_seconds, worker_id)
@@ -95,39 +98,38 @@ async def _add_up(
     database: Database, first: datetime, end: datetime, slot_seconds: int, worker_id: str | None
 ) -> dict[datetime, list[int]]:
     table = models.activity
+    slot = _slot(table.c.slot_at, slot_seconds, sqlite=database.is_sqlite)
     statement = (
         select(
-            table.c.slot_at,
-            table.c.started,
-            table.c.succeeded,
-            table.c.failed,
-            table.c.runtime_microseconds,
+            slot,
+            func.sum(table.c.started),
+            func.sum(table.c.succeeded),
+            func.sum(table.c.failed),
+            func.sum(table.c.runtime_microseconds),
         )
         .where(table.c.worker_id == (worker_id or ""))
         .where(table.c.slot_seconds == (_MINUTE if slot_seconds % _HOUR else _HOUR))
         .where(table.c.slot_at >= first, table.c.slot_at < end)
+        .group_by(slot)
     )
-    sums: dict[datetime, list[int]] = {}
     async with reading(database) as connection:
-        for slot_at, *values in await connection.execute(statement):
-            known = sums.setdefault(slot_start(slot_at, slot_seconds), [0, 0, 0, 0])
-            for index, value in enumerate(values):
-                known[index] += value
-    return sums
+        return {
+            datetime.fromtimestamp(at, UTC): [int(value) for value in values]
+            for at, *values in await connection.execute(statement)
+        }
 
 
 async def _count(
     database: Database, first: datetime, end: datetime, slot_seconds: int, worker_id: str | None
 ) -> dict[datetime, list[int]]:
     table = models.processes
+    sqlite = database.is_sqlite
+    runtime = microseconds_between(table.c.started_at, table.c.ended_at, sqlite=sqlite)
     sums: dict[datetime, list[int]] = {}
     async with reading(database) as connection:
         for column in (table.c.started_at, table.c.ended_at):
-            seconds = _unix_seconds(column, sqlite=database.is_sqlite)
-            slot = seconds - seconds % slot_seconds
-            statement = select(
-                slot, table.c.status, func.count(), _runtime(sqlite=database.is_sqlite)
-            )
+            slot = _slot(column, slot_seconds, sqlite=sqlite)
+            statement = select(slot, table.c.status, func.count(), func.sum(runtime))
             statement = statement.where(column >= first, column < end).group_by(
                 slot, table.c.status
             )
@@ -135,25 +137,17 @@ async def _count(
                 statement = statement.where(table.c.status.in_(["SUCCESS", "ERROR"]))
             if worker_id is not None:
                 statement = statement.where(table.c.worker_id == worker_id)
-            for at, status, number, runtime in await connection.execute(statement):
-                known = sums.setdefault(datetime.fromtimestamp(int(at), UTC), [0, 0, 0, 0])
+            for at, status, number, microseconds in await connection.execute(statement):
+                known = sums.setdefault(datetime.fromtimestamp(at, UTC), [0, 0, 0, 0])
                 if column is table.c.started_at:
                     known[0] += number
                 else:
                     known[1 if status == "SUCCESS" else 2] += number
-                    known[3] += int(runtime or 0)
+                    known[3] += int(microseconds)
     return sums
 
 
-def _unix_seconds(column: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[int]:
-    if sqlite:
-        return cast(func.strftime("%s", column), Integer)
-    return cast(func.floor(func.unix_timestamp(column)), Integer)
-
-
-def _runtime(*, sqlite: bool) -> ColumnElement[Any]:
-    table = models.processes
-    if sqlite:
-        days = func.julianday(table.c.ended_at) - func.julianday(table.c.started_at)
-        return func.sum(days * (timedelta(days=1) // MICROSECOND))
-    return func.sum(func.timestampdiff(text("MICROSECOND"), table.c.started_at, table.c.ended_at))
+def _slot(column: ColumnElement[Any], slot_seconds: int, *, sqlite: bool) -> ColumnElement[int]:
+    """The start of the slot that an instant lies in, in seconds since the Unix epoch."""
+    seconds = unix_seconds(column, sqlite=sqlite)
+    return seconds - seconds % slot_seconds

@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 
 from monitor.errors import InvalidInput
 from monitor.filters import Condition
+from monitor.ids import kind_of
 
 T = TypeVar("T")
 
@@ -151,12 +152,20 @@ def decode_cursor(argument: str, cursor: str, order: Order) -> tuple[Any, str]:
         if field != order.field:
             raise InvalidInput(argument, f"is a cursor of the order {field}, not {order.field}")
         if field.endswith("_AT"):
-            value = datetime.fromisoformat(value)
+            value = _instant(value)
         expected = int if field == "POSITION" else datetime if field.endswith("_AT") else str
-        if type(value) is not expected or type(id_) is not str:
+        # What the database would not take: ids of other characters, integers of other sizes.
+        if type(value) is not expected or kind_of(id_) is None:
             raise ValueError("a cursor's parts have fixed types")
-        if isinstance(value, datetime) and value.tzinfo is None:
-            raise ValueError("a cursor's instant has an offset")
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        if isinstance(value, int) and not 0 <= value < 2**31:
+            raise ValueError("a cursor's position is a position")
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
         raise InvalidInput(argument, "is not a cursor that a list has given out") from error
     return value, id_
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("a cursor's instant has an offset")
+    return instant.astimezone(UTC)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -18,6 +18,16 @@ BATCH_ROWS = 100
 # How soon a replica notices rows that another one left when it was killed.
 POLL_SECONDS = 1.0
 _BACKOFF_SECONDS = 0.5
+
+_ANY = select(models.outbox.c.id).limit(1)
+_OLDEST = (
+    select(models.outbox.c.id, models.outbox.c.events)
+    .order_by(models.outbox.c.id)
+    .limit(BATCH_ROWS)
+)
+_REMOVE = delete(models.outbox).where(models.outbox.c.id.in_(bindparam("ids", expanding=True)))
+_TURN = select(models.feed_position.c.epoch, models.feed_position.c.position).with_for_update()
+_NOTE = update(models.feed_position).values(epoch=bindparam("e"), position=bindparam("p"))
 
 
 class Relay:
@@ -42,9 +52,11 @@ class Relay:
         """Moves what comes, until cancelled."""
         while True:
             try:
+                woken = self._wake.is_set()
                 self._wake.clear()
-                while await self.move():
-                    pass
+                if woken or await self._is_anything_left():
+                    while await self.move():
+                        pass
                 self._report(working=True)
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wake.wait()
@@ -56,36 +68,33 @@ class Relay:
                 await asyncio.sleep(_BACKOFF_SECONDS)
 
     async def move(self) -> bool:
-        """Moves up to BATCH_ROWS rows; False when none was left."""
-        # A look without the lock: most of the time there is nothing to do.
-        async with self._database.reading() as connection:
-            if (await connection.execute(select(models.outbox.c.id).limit(1))).first() is None:
-                return False
-        # Not while holding locks does one find out that the feed is gone.
-        await self._feed.open()
+        """Moves up to BATCH_ROWS rows; True when there may be more."""
+        if not self.working:
+            # Not while holding the turn, and on SQLite all writers up, does one wait for the feed.
+            await self._feed.open()
         async with self._database.writing() as connection:
             known = await self._take_turn(connection)
-            table = models.outbox
-            statement = select(table.c.id, table.c.events).order_by(table.c.id).limit(BATCH_ROWS)
-            found = (await connection.execute(statement)).all()
+            found = (await connection.execute(_OLDEST)).all()
             if not found:
                 return False
             position = await self._append([events.encode() for _, events in found], known)
-            await connection.execute(delete(table).where(table.c.id.in_([id_ for id_, _ in found])))
+            await connection.execute(_REMOVE, {"ids": [id_ for id_, _ in found]})
             await connection.execute(
-                update(models.feed_position).values(
-                    epoch=position.epoch, position=f"{position.major}-{position.minor}"
-                )
+                _NOTE, {"e": position.epoch, "p": f"{position.major}-{position.minor}"}
             )
-        return True
+        return len(found) == BATCH_ROWS
+
+    async def _is_anything_left(self) -> bool:
+        """A look without the lock, for what others left; most of the time there is nothing."""
+        async with self._database.reading() as connection:
+            return (await connection.execute(_ANY)).first() is not None
 
     async def _take_turn(self, connection: AsyncConnection) -> Position | None:
-        table = models.feed_position
-        row = (
-            await connection.execute(select(table.c.epoch, table.c.position).with_for_update())
-        ).first()
+        row = (await connection.execute(_TURN)).first()
         if row is None:
-            await connection.execute(insert(table), [{"id": 1, "epoch": "", "position": "0-0"}])
+            await connection.execute(
+                insert(models.feed_position), [{"id": 1, "epoch": "", "position": "0-0"}]
+            )
             return None
         major, _, minor = row.position.partition("-")
         return Position(row.epoch, int(major), int(minor)) if row.epoch else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Table, insert, select
+from sqlalchemy import BindParameter, Select, Table, bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -27,6 +27,31 @@ E = TypeVar("E", Worker, Process, Task)
 # A worker's last_seen_at is written at most once in this time.
 SEEN_INTERVAL = timedelta(seconds=1)
 SLOT_SECONDS = (60, 3600)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+# Built once: SQLAlchemy then finds their compiled form without looking at their parts.
+_LOCK_WORKERS = (
+    select(*rows.WORKER)
+    .where(models.workers.c.id.in_(_IDS))
+    .order_by(models.workers.c.id)
+    .with_for_update()
+)
+_LOCK_PROCESSES = (
+    select(*rows.PROCESS)
+    .where(models.processes.c.id.in_(_IDS))
+    .order_by(models.processes.c.id)
+    .with_for_update()
+)
+_TASKS = select(*rows.TASK).where(models.tasks.c.id.in_(_IDS))
+_RUNNING = select(models.processes.c.id).where(
+    models.processes.c.worker_id.in_(_IDS), models.processes.c.status == "RUNNING"
+)
+_PROCESS_OF_TASK = select(models.tasks.c.id, models.tasks.c.process_id).where(
+    models.tasks.c.id.in_(_IDS)
+)
+_WORKER_OF_PROCESS = select(models.processes.c.id, models.processes.c.worker_id).where(
+    models.processes.c.id.in_(_IDS)
+)
+_ADD_EVENTS = insert(models.outbox)
 _COUNTERS = ("workers_online", "workers_offline", "running", "succeeded", "failed", "stalled")
 
 
@@ -187,10 +212,10 @@ class Transaction:
         wanted = list(needs)
         tasks = {id_ for need in wanted for id_ in need.tasks}
         ended = {id_ for need in wanted for id_ in need.processes}
-        await self._learn_parents(models.tasks, models.tasks.c.process_id, tasks)
+        await self._learn_parents(_PROCESS_OF_TASK, tasks)
         parents = self._memory.parents
         processes = ended | {parents[id_] for id_ in tasks if id_ in parents}
-        await self._learn_parents(models.processes, models.processes.c.worker_id, processes)
+        await self._learn_parents(_WORKER_OF_PROCESS, processes)
         workers = {
             id_ for need in wanted for id_ in (*need.workers, *need.running_of) if kind_of(id_)
         }
@@ -210,43 +235,29 @@ class Transaction:
         seen = self._memory.seen.get(worker_id)
         return seen is None or self.now - seen >= SEEN_INTERVAL
 
-    async def _learn_parents(
-        self, table: Table, parent: ColumnElement[str], ids: Collection[str]
-    ) -> None:
+    async def _learn_parents(self, statement: Select[Any], ids: Collection[str]) -> None:
         unknown = [id_ for id_ in ids if id_ not in self._memory.parents and kind_of(id_)]
         if unknown:
-            found = await self._connection.execute(
-                select(table.c.id, parent).where(table.c.id.in_(unknown))
-            )
+            found = await self._connection.execute(statement, {"ids": unknown})
             self._memory.parents.update((id_, parent_id) for id_, parent_id in found)
 
     async def _load_workers(self, ids: Collection[str]) -> None:
         if ids:
-            table = models.workers
-            statement = select(*rows.WORKER).where(table.c.id.in_(sorted(ids)))
-            found = await self._connection.execute(statement.order_by(table.c.id).with_for_update())
+            found = await self._connection.execute(_LOCK_WORKERS, {"ids": sorted(ids)})
             self._workers = {row[0]: rows.worker(row) for row in found}
 
     async def _load_processes(self, ids: Collection[str], running_of: Collection[str]) -> None:
-        table = models.processes
         if running_of:
-            running = await self._connection.execute(
-                select(table.c.id).where(
-                    table.c.worker_id.in_(sorted(running_of)), table.c.status == "RUNNING"
-                )
-            )
+            running = await self._connection.execute(_RUNNING, {"ids": sorted(running_of)})
             ids = {*ids, *running.scalars()}
         if ids:
-            statement = select(*rows.PROCESS).where(table.c.id.in_(sorted(ids)))
-            found = await self._connection.execute(statement.order_by(table.c.id).with_for_update())
+            found = await self._connection.execute(_LOCK_PROCESSES, {"ids": sorted(ids)})
             self._processes = {row[0]: rows.process(row) for row in found}
 
     async def _load_tasks(self, ids: Collection[str]) -> None:
         # Not locked: whoever changes a task has locked its process.
         if ids:
-            found = await self._connection.execute(
-                select(*rows.TASK).where(models.tasks.c.id.in_(sorted(ids)))
-            )
+            found = await self._connection.execute(_TASKS, {"ids": sorted(ids)})
             self._tasks = {row[0]: rows.task(row) for row in found}
 
     async def store(self) -> bool:
@@ -258,7 +269,7 @@ class Transaction:
         await self._store_activity()
         if self._events:
             await self._connection.execute(
-                insert(models.outbox), [{"events": encode_events(self._events).decode()}]
+                _ADD_EVENTS, [{"events": encode_events(self._events).decode()}]
             )
         return bool(self._events)
 
@@ -287,7 +298,7 @@ class Transaction:
                 ],
             )
 
-    def _upsert(self, table: Table, *, add: Sequence[str] = ()) -> Any:
+    def _upsert(self, table: Table, *, add: tuple[str, ...] = ()) -> Any:
         return upsert(table, self._connection.dialect.name, add=add)
 
     def remember(self) -> None:

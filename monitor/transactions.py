@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from db import models
-from db.errors import is_conflict, is_unavailable
+from db.errors import CommitUnknown, is_conflict, is_unavailable
 from db.session import Database
 from monitor.entities import Entity
 from monitor.errors import Conflict, MonitorError, Unavailable
@@ -38,6 +38,13 @@ BATCH_BYTES = 1024 * 1024
 QUEUE_OPERATIONS = 10_000
 ATTEMPTS = 8
 SHARDS = 16
+
+
+_KEYS = select(
+    models.idempotency_keys.c.key,
+    models.idempotency_keys.c.fingerprint,
+    models.idempotency_keys.c.answer,
+).where(models.idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
 
 
 class Operation(Generic[P, R]):
@@ -114,7 +121,7 @@ class Transactions:
     ) -> asyncio.Future[Any]:
         if len(self._queue) >= QUEUE_OPERATIONS:
             raise Unavailable
-        encoded = orjson.dumps([operation.name, arguments], option=orjson.OPT_SORT_KEYS)
+        encoded = _encode(operation, arguments)
         job = _Job(
             operation,
             arguments,
@@ -169,10 +176,10 @@ class Transactions:
             except Exception as error:
                 if not (is_conflict(error) or is_unavailable(error)):
                     raise
-                if not is_conflict(error) or attempt == ATTEMPTS - 1:
+                if not _is_worth_another_try(error, attempt):
                     logger.warning("the database cannot be written: %s", error)
                     raise Unavailable from error
-                logger.info("lost a race for a lock, trying again: %s", error)
+                logger.info("trying again: %s", error)
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
         raise AssertionError("the last attempt returns or raises")
 
@@ -194,6 +201,25 @@ class Transactions:
         return outcomes
 
 
+def _is_worth_another_try(error: Exception, attempt: int) -> bool:
+    """A lost race is; a lost connection once, since it may be an old one that the server closed.
+
+    Nothing is tried again that may have been committed: it could happen twice.
+    """
+    if isinstance(error, CommitUnknown):
+        return False
+    return attempt < (ATTEMPTS - 1 if is_conflict(error) else 1)
+
+
+def _encode(operation: Operation[Any, Any], arguments: dict[str, Any]) -> bytes:
+    """Equal for equal input, and about as long as what will be stored of it."""
+    try:
+        return orjson.dumps([operation.name, arguments], option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        # Half of a surrogate pair: the operation itself says in which field, and stores nothing.
+        return repr(arguments).encode("utf-8", "backslashreplace")
+
+
 def _run(tx: Transaction, job: _Job, ledger: "_Ledger") -> Any:
     """The operation's answer, or its refusal; a defect passes through and ends the batch."""
     tx.now = job.arrived_at
@@ -209,10 +235,7 @@ async def _load_ledger(connection: Any, batch: Sequence[_Job]) -> "_Ledger":
     keys = sorted({job.key for job in batch if job.key is not None})
     if not keys:
         return _Ledger({})
-    table = models.idempotency_keys
-    found = await connection.execute(
-        select(table.c.key, table.c.fingerprint, table.c.answer).where(table.c.key.in_(keys))
-    )
+    found = await connection.execute(_KEYS, {"keys": keys})
     return _Ledger({key: (fingerprint, answer) for key, fingerprint, answer in found})
 
 

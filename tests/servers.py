@@ -84,6 +84,13 @@ def wait_until(ready: "object", what: str, log: Path, process: "subprocess.Popen
         time.sleep(0.02)
 
 
+def wait_until_listening(
+    port: int, what: str, log: Path, process: "subprocess.Popen[bytes]"
+) -> None:
+    """Returns once the program accepts connections."""
+    wait_until(lambda: _listens(port), what, log, process)
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)

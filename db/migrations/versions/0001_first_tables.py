@@ -1,7 +1,8 @@
 """The first tables, and what the predecessor left.
 
-May run again after a crash at any point: on MariaDB every CREATE and RENAME commits by itself and is
-left out when it is done already; the predecessor's rows are carried over in one transaction.
+May run again after a crash at any point: on MariaDB every CREATE and RENAME commits by itself and
+is left out when it is done already; the predecessor's rows are carried over in one transaction.
+There is no way back but a backup: going down would delete what was reported.
 """
 
 from collections.abc import Mapping
@@ -23,11 +24,11 @@ MARIADB = ("mysql", "mariadb")
 
 def upgrade() -> None:
     connection = op.get_bind()
-    predecessor.set_aside(op, connection)
+    predecessor.set_aside(connection)
     tables = _create_tables()
     for table, columns in _INDEXES:
         op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns), if_not_exists=True)
-    predecessor.carry_over(op, connection, tables)
+    predecessor.carry_over(connection, tables)
 
 
 def _ascii(length: int) -> sa.types.TypeEngine[str]:
@@ -43,7 +44,7 @@ def _text(length: int) -> sa.types.TypeEngine[str]:
 
 
 def _create(name: str, *columns: sa.Column[Any] | sa.Constraint) -> sa.Table:
-    return op.create_table(name, *columns, mysql_default_charset="utf8mb4", if_not_exists=True)
+    return op.create_table(name, *columns, mariadb_default_charset="utf8mb4", if_not_exists=True)
 
 
 def _count(name: str, type_: type[sa.Integer] = sa.Integer) -> sa.Column[int]:
@@ -55,7 +56,6 @@ _WORD = _ascii(16)
 _LONG_TEXT = sa.Text().with_variant(
     mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MARIADB
 )
-_JSON = sa.Text(2**24 - 1)
 _INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MARIADB)
 
 _INDEXES = (
@@ -125,7 +125,7 @@ def _create_workers() -> sa.Table:
         sa.Column("name_folded", _text(750), nullable=False),
         sa.Column("version", _text(50), nullable=False),
         sa.Column("status", _WORD, nullable=False),
-        sa.Column("task_definitions", _JSON, nullable=False),
+        sa.Column("task_definitions", _LONG_TEXT, nullable=False),
         sa.Column("registered_at", _INSTANT, nullable=False),
         sa.Column("last_seen_at", _INSTANT, nullable=False),
         _count("running"),

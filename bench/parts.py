@@ -1,0 +1,94 @@
+"""The servers of a run: started when first needed, in a temporary folder, ended with it."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.servers import (
+    MariaDb,
+    MonitorServer,
+    RedisServer,
+    find_program,
+    free_port,
+    running,
+    wait_until_listening,
+)
+
+TOKEN = "bench"
+HERE = Path(__file__).parent
+
+
+class Parts:
+    """MariaDB with fsync on every commit, Redis, monitors on them, and the peers."""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._mariadb: MariaDb | None = None
+        self._redis: RedisServer | None = None
+        self._databases = 0
+
+    @property
+    def mariadb(self) -> MariaDb:
+        if self._mariadb is None:
+            self._mariadb = MariaDb(self._folder / "mariadb", durable=True)
+            self._mariadb.install()
+            self._mariadb.start()
+            self._stack.callback(self._mariadb.stop)
+        return self._mariadb
+
+    @property
+    def redis(self) -> RedisServer:
+        if self._redis is None:
+            self._redis = RedisServer(self._folder / "redis")
+            self._redis.start()
+            self._stack.callback(self._redis.stop)
+        return self._redis
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        self._databases += 1
+        name = f"bench_{self._databases}"
+        self.mariadb.execute(f"CREATE DATABASE {name}")
+        return self.mariadb.url(name)
+
+    @contextmanager
+    def monitor(self, database_url: str, *, workers: int = 1) -> Iterator[MonitorServer]:
+        """The product on MariaDB and Redis."""
+        env = {"DATABASE_URL": database_url, "REDIS_URL": self.redis.url, "TOKEN": TOKEN}
+        server = MonitorServer(self._folder / "monitor", env, "--workers", str(workers))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    @contextmanager
+    def peer(self, name: str, *arguments: str) -> Iterator[tuple[int, int]]:
+        """A program of `peers` or `node`: its port and its process id."""
+        port = free_port()
+        if name.endswith(".mjs"):
+            command = [find_program("node"), str(HERE / "node" / name)]
+        else:
+            command = [sys.executable, "-m", f"bench.peers.{name}"]
+        log = self._folder / f"{name}.log"
+        with running([*command, str(port), *arguments], log=log, env=dict(os.environ)) as process:
+            wait_until_listening(port, name, log, process)
+            yield port, process.pid
+
+
+@contextmanager
+def parts() -> Iterator[Parts]:
+    """Everything is gone at the end."""
+    with TemporaryDirectory(prefix="process-monitor-bench-") as folder, contextlib.ExitStack() as s:
+        yield Parts(Path(folder), s)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

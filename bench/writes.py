@@ -1,0 +1,85 @@
+"""The life of processes over REST: 32 workers that report as fast as they are answered."""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+
+from bench.parts import TOKEN, Parts
+from bench.report import Figure, say
+
+WORKERS = 32
+SECONDS = 8.0
+TASKS = 3
+_HEAD = (
+    "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+    "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+)
+
+
+class Connection:
+    """An HTTP/1.1 client with as little of its own as can be: it measures the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.seconds: list[float] = []
+
+    async def post(self, path: str, body: object) -> dict[str, object]:
+        data = json.dumps(body).encode()
+        head = _HEAD.format(path=path, token=TOKEN, length=len(data)).encode()
+        start = time.perf_counter()
+        self._writer.write(head + data)
+        header = await self._reader.readuntil(b"\r\n\r\n")
+        lower = header.lower()
+        length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+        answer = await self._reader.readexactly(length)
+        self.seconds.append(time.perf_counter() - start)
+        if not header.startswith(b"HTTP/1.1 200"):
+            raise AssertionError(f"{header!r} {answer!r}")
+        content: dict[str, object] = json.loads(answer)
+        return content
+
+
+async def _worker(port: int, until: float, seconds: list[float]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection = Connection(reader, writer)
+    steps = [{"name": f"step {number}", "version": "v1.0"} for number in range(TASKS)]
+    worker = await connection.post(
+        "/matricula", {"name": "bench", "version": "v1.0", "tasks": steps}
+    )
+    while time.perf_counter() < until:
+        process = await connection.post("/newprocess", {"id": worker["id"]})
+        sons: list[dict[str, str]] = process["sons"]  # type: ignore[assignment]
+        for son in sons:
+            await connection.post("/actualizar_task", {"task_id": son["id"], "status": "start"})
+            await connection.post("/actualizar_task", {"task_id": son["id"], "status": "success"})
+        await connection.post("/endprocess", {"id": process["father"], "details": ""})
+    writer.close()
+    seconds += connection.seconds
+
+
+async def load(port: int) -> tuple[float, float]:
+    """Requests per second and the 99th percentile of their seconds."""
+    seconds: list[float] = []
+    start = time.perf_counter()
+    await asyncio.gather(*(_worker(port, start + SECONDS, seconds) for _ in range(WORKERS)))
+    elapsed = time.perf_counter() - start
+    return len(seconds) / elapsed, statistics.quantiles(seconds, n=100)[98]
+
+
+async def measure(parts: Parts) -> list[Figure]:
+    """MariaDB with fsync on every commit, Redis, two server processes."""
+    say(f"writes: {WORKERS} workers over REST")
+    with parts.monitor(parts.new_database(), workers=2) as server:
+        requests, p99 = await load(server.port)
+    return [
+        Figure(f"REST life of processes, {WORKERS} workers", "/s", requests, 2_500),
+        Figure("the same, p99", "ms", p99 * 1e3, 100, lower_is_better=True),
+    ]
+
+
+if __name__ == "__main__":
+    rate, slowest = asyncio.run(load(int(sys.argv[1])))
+    sys.stdout.write(f"{rate:.0f} requests/s, p99 {slowest * 1e3:.1f} ms\n")

@@ -1,0 +1,210 @@
+"""What is kept beside what a recount gives, each comparison in one statement.
+
+One statement sees one moment, and a transaction changes a counter together with what it counts:
+whoever writes meanwhile, a difference is a fault.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Row, Select, case, func, literal, or_, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from db.instants import microseconds_between, unix_seconds
+
+K = TypeVar("K")
+
+PROCESS_COUNTERS = ("task_count", "ended_task_count")
+WORKER_COUNTERS = ("running", "succeeded", "failed", "runtime_microseconds")
+ACTIVITY_COUNTERS = ("started", "succeeded", "failed", "runtime_microseconds")
+TOTALS = ("workers_online", "workers_offline", "running", "succeeded", "failed", "stalled")
+_ENDED = ("SUCCESS", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch(Generic[K]):
+    """The counters of one row, at least one of them not what was counted."""
+
+    key: K
+    kept: Mapping[str, int]
+    counted: Mapping[str, int]
+
+    def missing(self) -> dict[str, int]:
+        """What has to be added to the counters."""
+        return {name: counted - self.kept[name] for name, counted in self.counted.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SlotKey:
+    """A row of activity without its shard; worker_id is '' for all workers together."""
+
+    worker_id: str
+    slot_seconds: int
+    at: datetime
+
+    def __str__(self) -> str:
+        who = self.worker_id or "all workers"
+        return f"{who} in {self.slot_seconds} s from {self.at.isoformat()}"
+
+
+async def compare_processes(connection: AsyncConnection, ids: Sequence[str]) -> list[Mismatch[str]]:
+    """Tasks and ended tasks of these processes."""
+    kept, task = models.processes.c, models.tasks.c
+    ended = case((task.status.in_(_ENDED), 1), else_=0)
+    statement = _comparison(
+        kept.id,
+        [kept[name] for name in PROCESS_COUNTERS],
+        [func.count(task.id), func.coalesce(func.sum(ended), 0)],
+    )
+    statement = statement.select_from(
+        models.processes.outerjoin(models.tasks, task.process_id == kept.id)
+    )
+    found = await connection.execute(statement.where(kept.id.in_(ids)))
+    return [_mismatch(row[0], PROCESS_COUNTERS, row[1:]) for row in found]
+
+
+async def compare_workers(connection: AsyncConnection, ids: Sequence[str]) -> list[Mismatch[str]]:
+    """Processes by status, and their summed runtime, of these workers."""
+    kept, process = models.workers.c, models.processes.c
+    runtime = microseconds_between(
+        process.started_at, process.ended_at, sqlite=connection.dialect.name == "sqlite"
+    )
+    statement = _comparison(
+        kept.id,
+        [kept[name] for name in WORKER_COUNTERS],
+        [
+            *(func.count(case((process.status == s, 1))) for s in ("RUNNING", *_ENDED)),
+            func.coalesce(func.sum(runtime), 0),
+        ],
+    )
+    statement = statement.select_from(
+        models.workers.outerjoin(models.processes, process.worker_id == kept.id)
+    )
+    found = await connection.execute(statement.where(kept.id.in_(ids)))
+    return [_mismatch(row[0], WORKER_COUNTERS, row[1:]) for row in found]
+
+
+def _comparison(
+    id_: ColumnElement[str],
+    kept: Sequence[ColumnElement[int]],
+    counted: Sequence[ColumnElement[int]],
+) -> Select[Any]:
+    differs = or_(*(k != c for k, c in zip(kept, counted, strict=True)))
+    columns: list[ColumnElement[Any]] = [id_, *kept, *counted]
+    return select(*columns).group_by(id_, *kept).having(differs)
+
+
+async def compare_worker_slots(
+    connection: AsyncConnection, worker_ids: Sequence[str], slot_seconds: int
+) -> list[Mismatch[SlotKey]]:
+    """Activity of each of these workers, all of it."""
+    activity, process = models.activity.c, models.processes.c
+    return await _compare_slots(
+        connection,
+        slot_seconds,
+        worker_id=process.worker_id,
+        kept=activity.worker_id.in_(worker_ids),
+        started=process.worker_id.in_(worker_ids),
+        ended=process.worker_id.in_(worker_ids),
+    )
+
+
+async def compare_slots(
+    connection: AsyncConnection, since: datetime, until: datetime, slot_seconds: int
+) -> list[Mismatch[SlotKey]]:
+    """Activity of all workers together in the slots that begin from `since` to before `until`."""
+    activity, process = models.activity.c, models.processes.c
+    return await _compare_slots(
+        connection,
+        slot_seconds,
+        worker_id=literal(""),
+        kept=(activity.worker_id == "") & _within(activity.slot_at, since, until),
+        started=_within(process.started_at, since, until),
+        ended=_within(process.ended_at, since, until),
+    )
+
+
+def _within(column: ColumnElement[Any], since: datetime, until: datetime) -> ColumnElement[bool]:
+    return (column >= since) & (column < until)
+
+
+async def _compare_slots(
+    connection: AsyncConnection,
+    slot_seconds: int,
+    *,
+    worker_id: ColumnElement[str],
+    kept: ColumnElement[bool],
+    started: ColumnElement[bool],
+    ended: ColumnElement[bool],
+) -> list[Mismatch[SlotKey]]:
+    """Compares the rows of activity that are `kept` with processes that `started` or `ended`."""
+    sqlite = connection.dialect.name == "sqlite"
+    activity, process = models.activity.c, models.processes.c
+    names = ACTIVITY_COUNTERS
+
+    def slot(instant: ColumnElement[Any]) -> ColumnElement[int]:
+        seconds = unix_seconds(instant, sqlite=sqlite)
+        return seconds - seconds % slot_seconds
+
+    none = literal(0)
+    parts = union_all(
+        select(
+            activity.worker_id.label("worker_id"),
+            unix_seconds(activity.slot_at, sqlite=sqlite).label("at"),
+            *(activity[name].label(f"kept_{name}") for name in names),
+            *(none.label(f"counted_{name}") for name in names),
+        ).where(activity.slot_seconds == slot_seconds, kept),
+        select(worker_id, slot(process.started_at), *[none] * 4, literal(1), *[none] * 3).where(
+            started
+        ),
+        select(
+            worker_id,
+            slot(process.ended_at),
+            *[none] * 5,
+            case((process.status == "SUCCESS", 1), else_=0),
+            case((process.status == "ERROR", 1), else_=0),
+            microseconds_between(process.started_at, process.ended_at, sqlite=sqlite),
+        ).where(process.status.in_(_ENDED), ended),
+    ).subquery()
+    sums = {side: [func.sum(parts.c[f"{side}_{n}"]) for n in names] for side in ("kept", "counted")}
+    differs = or_(*(k != c for k, c in zip(sums["kept"], sums["counted"], strict=True)))
+    statement = (
+        select(parts.c.worker_id, parts.c["at"], *sums["kept"], *sums["counted"])
+        .group_by(parts.c.worker_id, parts.c["at"])
+        .having(differs)
+        .order_by(parts.c.worker_id, parts.c["at"])
+    )
+    return [
+        _mismatch(SlotKey(id_, slot_seconds, datetime.fromtimestamp(int(at), UTC)), names, values)
+        for id_, at, *values in await connection.execute(statement)
+    ]
+
+
+async def compare_totals(connection: AsyncConnection) -> list[Mismatch[str]]:
+    """The sums over everything; their key is ''."""
+    worker, process = models.workers.c, models.processes.c
+    counted = [
+        *(_count(worker.id, worker.status == status) for status in ("ONLINE", "OFFLINE")),
+        *(_count(process.id, process.status == status) for status in ("RUNNING", *_ENDED)),
+        _count(process.id, process.status == "RUNNING", process.stalled),
+    ]
+    kept = [
+        select(func.coalesce(func.sum(models.totals.c[name]), 0)).scalar_subquery()
+        for name in TOTALS
+    ]
+    row = (await connection.execute(select(*kept, *counted))).one()
+    mismatch = _mismatch("", TOTALS, row)
+    return [mismatch] if any(mismatch.missing().values()) else []
+
+
+def _count(id_: ColumnElement[str], *conditions: ColumnElement[bool]) -> Any:
+    return select(func.count(id_)).where(*conditions).scalar_subquery()
+
+
+def _mismatch(key: K, names: Sequence[str], values: Sequence[Any] | Row[Any]) -> Mismatch[K]:
+    numbers: Iterator[int] = map(int, values)
+    kept = dict(zip(names, numbers, strict=False))
+    return Mismatch(key, kept, dict(zip(names, numbers, strict=True)))
