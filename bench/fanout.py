@@ -52,11 +52,12 @@ def encoded_events(count: int, worker: str) -> bytes:
 
 async def rate(tally: Tally, publish: Publish, *, receivers: int) -> float:
     """Events per second that all receivers got, publishing as fast as they take them."""
+    before = tally.bytes
     await publish(1)
-    await _quiet(tally)
+    await _quiet(tally, beyond=before)
     before = tally.bytes
     await publish(BURST)
-    await _quiet(tally)
+    await _quiet(tally, beyond=before)
     size = (tally.bytes - before) / BURST / receivers
     before, published, start = tally.bytes, 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < SECONDS:
@@ -68,12 +69,13 @@ async def rate(tally: Tally, publish: Publish, *, receivers: int) -> float:
     return (tally.bytes - before) / size / receivers / elapsed
 
 
-async def _quiet(tally: Tally) -> None:
-    """Returns once nothing has come for a while."""
+async def _quiet(tally: Tally, *, beyond: int = -1) -> None:
+    """Returns once more than `beyond` bytes have come, and then nothing for a while."""
     seen = -1
-    while seen != tally.bytes:
-        seen = tally.bytes
-        await asyncio.sleep(0.3)
+    async with asyncio.timeout(30):
+        while seen != tally.bytes or seen <= beyond:
+            seen = tally.bytes
+            await asyncio.sleep(0.3)
 
 
 async def subscribed(

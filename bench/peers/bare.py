@@ -18,7 +18,10 @@ def create_app(text: str) -> Any:
         for _ in range(count):
             for send in list(sockets):
                 if send is not sender:
-                    await send({"type": "websocket.send", "text": text})
+                    try:
+                        await send({"type": "websocket.send", "text": text})
+                    except OSError:
+                        sockets.discard(send)
 
     async def app(scope: dict[str, Any], receive: Any, send: Send) -> None:
         if scope["type"] != "websocket":
