@@ -1,7 +1,6 @@
 """Builds the application from settings: every part is made here, and ends here."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -32,6 +31,7 @@ from monitor.live import Live
 from monitor.monitor import Monitor
 from monitor.presence import Presence
 from monitor.relay import Relay
+from monitor.retention import Retention
 from monitor.transactions import Transactions
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         gc.freeze()
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
-            for work in (relay, monitor.live, presence)
+            for work in (relay, monitor.live, presence, Retention(database))
         ]
         try:
             yield
@@ -131,8 +131,9 @@ def create_feed(settings: Settings) -> Feed:
 
 
 async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:
-    for loop in loops:
-        loop.cancel()
-    for loop in loops:
-        with contextlib.suppress(asyncio.CancelledError):
-            await loop
+    """Ends the loops; one that loses its cancellation in a library is cancelled again."""
+    pending = set(loops)
+    while pending:
+        for loop in pending:
+            loop.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)

@@ -23,6 +23,7 @@ from graphql import (
     Executor,
     FieldNode,
     GraphQLError,
+    GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
     Visitor,
@@ -41,8 +42,9 @@ from monitor.feed import Cursor
 
 logger = logging.getLogger(__name__)
 
-CACHED_DOCUMENTS = 500
-CACHED_LENGTH = 20_000
+# Characters of all documents that are kept prepared; one takes up to 300 bytes.
+CACHED_LENGTH = 400_000
+CACHED_DOCUMENT_LENGTH = 20_000
 BAD_USER_INPUT = "BAD_USER_INPUT"
 
 Response = dict[str, Any]
@@ -72,6 +74,7 @@ class Engine:
         self.schema = schema._schema
         self._timeout_seconds = timeout_seconds
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._prepared_length = 0
 
     def prepare(self, query: str) -> Prepared:
         """Parses and validates, or finds what it made of the same text before."""
@@ -80,10 +83,12 @@ class Engine:
             self._prepared.move_to_end(query)
             return prepared
         prepared = self._prepare(query)
-        if len(query) <= CACHED_LENGTH:
+        if len(query) <= CACHED_DOCUMENT_LENGTH:
             self._prepared[query] = prepared
-            if len(self._prepared) > CACHED_DOCUMENTS:
-                self._prepared.popitem(last=False)
+            self._prepared_length += len(query)
+            while self._prepared_length > CACHED_LENGTH:
+                oldest, _ = self._prepared.popitem(last=False)
+                self._prepared_length -= len(oldest)
         return prepared
 
     def _prepare(self, query: str) -> Prepared:
@@ -99,7 +104,12 @@ class Engine:
             if isinstance(node, OperationDefinitionNode)
         }
         try:
-            errors = validate(self.schema, document) or check_document(document)
+            errors = check_document(document) or validate(
+                self.schema,
+                document,
+                # Looking for similar names takes long for long names.
+                hide_suggestions=len(query) > CACHED_DOCUMENT_LENGTH,
+            )
         except RecursionError:
             errors = [GraphQLError("The document is nested too deeply")]
         if errors:
@@ -121,7 +131,7 @@ class Engine:
 
         Never raises for what a client sent; a response without `data` was not executed.
         """
-        if refused := _refuse(prepared, variables):
+        if refused := _refuse(self.schema, prepared, variables):
             return refused
         assert prepared.document is not None
         try:
@@ -159,7 +169,7 @@ class Engine:
 
         A response with errors instead when it cannot be run.
         """
-        if refused := _refuse(prepared, variables):
+        if refused := _refuse(self.schema, prepared, variables):
             return refused
         assert prepared.document is not None
         executor = Executor.build(
@@ -183,11 +193,13 @@ class Engine:
             return {"errors": [error_of(error)]}
 
 
-def _refuse(prepared: Prepared, variables: Mapping[str, Any] | None) -> Response | None:
+def _refuse(
+    schema: GraphQLSchema, prepared: Prepared, variables: Mapping[str, Any] | None
+) -> Response | None:
     """The response to what cannot be run at all."""
     if prepared.document is None:
         return {"errors": [format_error(error) for error in prepared.errors]}
-    if errors := check_cost(prepared.document, variables or {}):
+    if errors := check_cost(schema, prepared.document, variables or {}):
         return {"errors": [format_error(error) for error in errors]}
     return None
 

@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 _CURSOR = re.compile(r"([0-9a-f]{8,32})\.(\d{1,20})\.(\d{1,20})\.(\d{1,9}|end)", re.ASCII)
 # How long `follow` waits for news before it returns empty-handed.
 FOLLOW_SECONDS = 2.0
-# How often a follower makes sure that the log is still the one it knows.
-LOOK_SECONDS = 1.0
 # What one read returns at most; one entry in any case.
 READ_LIMIT = 200
 READ_BYTES = 512 * 1024
@@ -287,7 +285,6 @@ class RedisFeed:
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
         )
-        self._looked_at = 0.0
         self._scripts = {
             script: self._redis.register_script(script)
             for script in (_OPEN_SCRIPT, _APPEND_SCRIPT, _RESTART_SCRIPT, _READ_SCRIPT)

@@ -20,6 +20,8 @@ _BACKOFF_SECONDS = 0.25
 RECENT_BATCHES = 1_000
 RECENT_BYTES = 8 * 1024 * 1024
 READ_BATCHES = 100
+# So many subscribers read the log at a time: when all resume at once, the relay gets its turn, too.
+CONCURRENT_READS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Listener(Protocol):
         """Something happened."""
 
     def on_reset(self) -> None:
-        """The feed lost entries; what happened meanwhile cannot be told."""
+        """What happened meanwhile cannot be told: the feed lost it, or nobody can read it."""
 
 
 class Live:
@@ -54,6 +56,7 @@ class Live:
         self._recent: deque[Batch] = deque()
         self._recent_bytes = 0
         self._news = asyncio.Event()
+        self._reads = asyncio.Semaphore(CONCURRENT_READS)
         self.position: Position | None = None
         self.listeners: list[Listener] = []
         self.working = False
@@ -82,8 +85,10 @@ class Live:
             if self._recent and self._recent[0].previous <= after < self.position:
                 start = bisect_right(self._recent, after, key=lambda batch: batch.position)
                 return list(islice(self._recent, start, start + READ_BATCHES))
+        async with self._reads:
+            entries = await self._feed.read(after, READ_BATCHES)
         batches = []
-        for entry in await self._feed.read(after, READ_BATCHES):
+        for entry in entries:
             batches.append(Batch.of(after, entry))
             after = entry.position
         return batches
@@ -96,18 +101,41 @@ class Live:
         """Reads until cancelled; rides out a feed that is gone for a while."""
         while True:
             try:
-                if self.position is None:
-                    self._move(await self._feed.open())
-                    self._report(working=True)
-                for entry in await self._feed.follow(self.now()):
-                    self._tell(Batch.of(self.now(), entry))
+                await self._advance()
                 self._report(working=True)
-            except CursorExpired:
-                logger.warning("the live feed lost entries; subscriptions must start anew")
-                self._reset()
             except Unavailable as error:
                 self._report(working=False, error=error)
                 await asyncio.sleep(_BACKOFF_SECONDS)
+            except Exception:
+                logger.exception("reading the live feed failed")
+                await asyncio.sleep(_BACKOFF_SECONDS)
+
+    async def _advance(self) -> None:
+        """Tells what follows, waiting for it for a while."""
+        if self.position is None:
+            self._move(await self._feed.open())
+            return
+        try:
+            entries = await self._feed.follow(self.position)
+        except CursorExpired:
+            position = await self._feed.restart(self.position)
+            logger.warning("the live feed lost entries; subscriptions must start anew")
+            self._reset(position)
+            return
+        for entry in entries:
+            self._take(entry)
+            await asyncio.sleep(0)  # a long backlog must not hold up everybody else
+
+    def _take(self, entry: Entry) -> None:
+        try:
+            batch = Batch.of(self.now(), entry)
+        except Exception:
+            # Of a version to come, say. To stop here would end the feed for all, and to go on would
+            # be a silent gap.
+            logger.exception("an entry of the live feed cannot be read: %s", entry.position)
+            self._reset(entry.position)
+        else:
+            self._tell(batch)
 
     def _tell(self, batch: Batch) -> None:
         self._recent.append(batch)
@@ -120,12 +148,12 @@ class Live:
             listener.on_batch(batch)
         self._move(batch.position)
 
-    def _reset(self) -> None:
-        self.position = None
+    def _reset(self, position: Position) -> None:
         self._recent.clear()
         self._recent_bytes = 0
         for listener in self.listeners:
             listener.on_reset()
+        self._move(position)
 
     def _move(self, position: Position) -> None:
         self.position = position

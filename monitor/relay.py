@@ -63,9 +63,22 @@ class Relay:
             except TimeoutError:
                 continue
             except Exception as error:  # noqa: BLE001 — the relay outlives every fault
+                checked = False
                 known = isinstance(error, Unavailable) or is_unavailable(error)
                 self._report(working=False, error=error, known=known or is_conflict(error))
                 await asyncio.sleep(_BACKOFF_SECONDS)
+
+    async def check(self) -> None:
+        """Makes sure that the feed holds what was moved last, else begins a new epoch of it.
+
+        Without this, after a Redis that came back older, clients could read on across the entries
+        that are gone, and would be told only with the next event.
+        """
+        await self._feed.open()
+        async with self._database.writing() as connection:
+            known = await self._take_turn(connection)
+            if known is not None:
+                await self._append([], known)
 
     async def move(self) -> bool:
         """Moves up to BATCH_ROWS rows; True when there may be more."""
