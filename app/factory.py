@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from app.endpoints import add_endpoints
 from app.metrics import create_registry
 from app.middleware import BodyLimitMiddleware, DefectMiddleware
+from app.server import end_with_parent
 from app.settings import Settings, ensure_token, load_settings
 from compat_rest.router import TOTAL_COUNT, create_router
 from db.migrate import migrate
@@ -44,6 +45,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 def create_app_from_environment() -> FastAPI:
     """For servers that import the application by name."""
     configure_logging(settings := load_settings())
+    end_with_parent()
     return create_app(settings)
 
 
@@ -136,4 +138,4 @@ async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:
     while pending:
         for loop in pending:
             loop.cancel()
-        _, pending = await asyncio.wait(pending, timeout=1)
+        _, pending = await asyncio.wait(pending, timeout=0.1)

@@ -1,8 +1,12 @@
 """Uvicorn as this product needs it: sockets that can be pushed to, and that die when they must."""
 
 import asyncio
+import multiprocessing.connection
+import os
+import signal
 import socket
 import struct
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -87,6 +91,22 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+
+def end_with_parent() -> None:
+    """In one of several server processes: SIGTERM when the one that started them is gone.
+
+    Killed, it cannot end them itself, and they would go on holding the port.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="end with parent", daemon=True).start()
 
 
 def serve(config: uvicorn.Config, on_started: Callable[[], None]) -> bool:

@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 # Characters of all documents that are kept prepared; one takes up to 300 bytes.
 CACHED_LENGTH = 400_000
 CACHED_DOCUMENT_LENGTH = 20_000
+# More are of no use, and locating one takes a pass over the text.
+MAX_ERRORS = 10
 BAD_USER_INPUT = "BAD_USER_INPUT"
 
 Response = dict[str, Any]
@@ -105,10 +107,7 @@ class Engine:
         }
         try:
             errors = check_document(document) or validate(
-                self.schema,
-                document,
-                # Looking for similar names takes long for long names.
-                hide_suggestions=len(query) > CACHED_DOCUMENT_LENGTH,
+                self.schema, document, max_errors=MAX_ERRORS
             )
         except RecursionError:
             errors = [GraphQLError("The document is nested too deeply")]

@@ -44,9 +44,9 @@ MAX_FIELDS = 500
 # Fields of one name that have arguments or fields of their own: validation compares each with each.
 MAX_SAME_NAME = 50
 # Objects that one request may ask for: page sizes multiplied along the nesting and added up.
-MAX_NODES = 20_000
+MAX_NODES = 100_000
 # Fields of all these objects; 100,000 take half a second in which nothing else is answered.
-MAX_VALUES = 250_000
+MAX_VALUES = 1_000_000
 
 # Lists without a page size: an estimate, where the real number is known only afterwards.
 _LIST_SIZES = {

@@ -1,0 +1,94 @@
+"""Entities put into the tables as they are: states and histories that are laborious to report."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert
+
+from db import models
+from db.session import Database
+from monitor import rows
+from monitor.entities import (
+    Entity,
+    Process,
+    ProcessStatus,
+    Task,
+    TaskDefinition,
+    TaskStatus,
+    Worker,
+    WorkerStatus,
+)
+from monitor.ids import new_id
+
+THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_TABLES = {
+    Worker: (models.workers, rows.worker_values),
+    Process: (models.processes, rows.process_values),
+    Task: (models.tasks, rows.task_values),
+}
+
+
+def a_worker(**fields: Any) -> Worker:
+    worker = Worker(
+        id=new_id("worker"),
+        name="worker",
+        version="v1.0",
+        status=WorkerStatus.ONLINE,
+        task_definitions=(TaskDefinition("step", "v1.0"),),
+        registered_at=THEN,
+        last_seen_at=THEN,
+        running=0,
+        succeeded=0,
+        failed=0,
+        runtime_microseconds=0,
+        revision=1,
+    )
+    return replace(worker, **fields)
+
+
+def a_process(worker: Worker, **fields: Any) -> Process:
+    process = Process(
+        id=new_id("process"),
+        worker_id=worker.id,
+        status=ProcessStatus.RUNNING,
+        stalled=False,
+        task_count=len(worker.task_definitions),
+        ended_task_count=0,
+        current_task_id=None,
+        started_at=THEN,
+        updated_at=THEN,
+        ended_at=None,
+        details=None,
+        revision=1,
+    )
+    return replace(process, **fields)
+
+
+def a_task(process: Process, **fields: Any) -> Task:
+    task = Task(
+        id=new_id("task"),
+        process_id=process.id,
+        worker_id=process.worker_id,
+        name="step",
+        version="v1.0",
+        position=1,
+        status=TaskStatus.PENDING,
+        created_at=THEN,
+        started_at=None,
+        updated_at=THEN,
+        ended_at=None,
+        details=None,
+        revision=1,
+    )
+    return replace(task, **fields)
+
+
+async def store(database: Database, *entities: Entity) -> None:
+    """Inserts them, workers first; totals and activity stay as they are."""
+    async with database.writing() as connection:
+        for type_, (table, values) in _TABLES.items():
+            of_type: Iterable[Any] = (entity for entity in entities if isinstance(entity, type_))
+            if found := [values(entity) for entity in of_type]:
+                await connection.execute(insert(table), found)
