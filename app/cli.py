@@ -99,7 +99,10 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         "ws_ping_timeout": PING_TIMEOUT_SECONDS,
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
-    started = serve(uvicorn.Config(**arguments), lambda: _say(banner))
+    try:
+        started = serve(uvicorn.Config(**arguments), lambda: _say(banner))
+    except KeyboardInterrupt:
+        return 0  # Ctrl-C is how one ends it
     return 0 if started else 1
 
 

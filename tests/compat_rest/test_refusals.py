@@ -10,7 +10,7 @@ from tests.conftest import READ_TOKEN
 from tests.factories import register, run_all, start
 
 POSTS = ["/matricula", "/healthchecker", "/newprocess", "/actualizar_task", "/endprocess"]
-BODIES = {
+BODIES: dict[str, dict[str, object]] = {
     "/matricula": {"name": "w", "version": "v1", "tasks": []},
     "/healthchecker": {"id": "ID"},
     "/newprocess": {"id": "ID"},
@@ -87,31 +87,27 @@ async def test_a_token_that_may_only_read_reads(client: Client) -> None:
         assert (await reader.get(path)).json() == (await client.get(path)).json()
 
 
-@pytest.mark.parametrize("id_", ODD_IDS, ids=lambda id_: repr(id_)[:20])
 @pytest.mark.parametrize(("path", "detail"), NOBODY.items())
 async def test_a_report_on_something_unknown_says_so(
-    client: Client, path: str, detail: str, id_: str
+    client: Client, path: str, detail: str
 ) -> None:
-    body = {key: id_ if value == "ID" else value for key, value in BODIES[path].items()}
     headers = {**client.headers, "Content-Type": "application/json"}
-    response = await client.http.post(path, content=json.dumps(body), headers=headers)
-    assert response.status_code == 404
-    assert response.json() == {"detail": detail}
-
-
-@pytest.mark.parametrize(
-    "id_", ["x", f"task_{UNKNOWN}", "%F0%9F%9A%80", "%00", "%ff", "1" * 10_000]
-)
-async def test_the_rows_of_something_unknown_are_not_an_empty_list(
-    client: Client, id_: str
-) -> None:
-    for path, detail in (
-        (f"/dashboard_process/{id_}", "Worker not found"),
-        (f"/dashboard_tasks/{id_}", "Process not found"),
-    ):
-        response = await client.get(path)
-        assert response.status_code == 404
+    for id_ in ODD_IDS:
+        body = {key: id_ if value == "ID" else value for key, value in BODIES[path].items()}
+        response = await client.http.post(path, content=json.dumps(body), headers=headers)
+        assert response.status_code == 404, id_
         assert response.json() == {"detail": detail}
+
+
+async def test_the_rows_of_something_unknown_are_not_an_empty_list(client: Client) -> None:
+    for id_ in ("x", f"task_{UNKNOWN}", "%F0%9F%9A%80", "%00", "%ff", "1" * 10_000):
+        for path, detail in (
+            (f"/dashboard_process/{id_}", "Worker not found"),
+            (f"/dashboard_tasks/{id_}", "Process not found"),
+        ):
+            response = await client.get(path)
+            assert response.status_code == 404, id_
+            assert response.json() == {"detail": detail}
 
 
 async def test_an_id_of_another_kind_is_unknown(client: Client) -> None:
@@ -130,23 +126,18 @@ async def test_an_id_in_other_letters_is_unknown(client: Client) -> None:
         assert (await client.post("/newprocess", {"id": id_})).status_code == 404
 
 
-@pytest.mark.parametrize("value", [None, 1, 1.5, True, ["x"], {"id": "x"}])
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [
+async def test_what_is_no_text_where_a_text_belongs_is_refused_by_name(client: Client) -> None:
+    for path, field in (
         ("/healthchecker", "id"),
         ("/newprocess", "id"),
         ("/actualizar_task", "task_id"),
         ("/actualizar_task", "status"),
         ("/endprocess", "id"),
-    ],
-)
-async def test_what_is_no_text_where_a_text_belongs_is_refused_by_name(
-    client: Client, path: str, field: str, value: object
-) -> None:
-    response = await client.post(path, BODIES[path] | {field: value})
-    assert response.status_code == 400
-    assert response.json()["detail"].startswith(f"{field}: ")
+    ):
+        for value in (None, 1, 1.5, True, ["x"], {"id": "x"}):
+            response = await client.post(path, BODIES[path] | {field: value})
+            assert response.status_code == 400, (path, value)
+            assert response.json()["detail"].startswith(f"{field}: ")
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -157,31 +148,28 @@ async def test_a_field_that_is_missing_is_named(client: Client, path: str) -> No
     assert response.json()["detail"].startswith(f"{first}: Field required")
 
 
-@pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b'"text"',
-        b"1",
-        b"{oops",
-        b"{'id': 'x'}",
-        b"id=x",
-        b"\xff",
-        b"[" * 50_000,
-        b"1" * 9_000,
-    ],
-    ids=lambda content: repr(content)[:20],
-)
-async def test_a_body_that_is_no_json_object_is_refused_as_a_body(
-    client: Client, path: str, content: bytes
-) -> None:
+NO_OBJECTS = [
+    b"",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"1",
+    b"{oops",
+    b"{'id': 'x'}",
+    b"id=x",
+    b"\xff",
+    b"[" * 50_000,
+    b"1" * 9_000,
+]
+
+
+async def test_a_body_that_is_no_json_object_is_refused_as_a_body(client: Client) -> None:
     headers = {**client.headers, "Content-Type": "application/json"}
-    response = await client.http.post(path, content=content, headers=headers)
-    assert response.status_code == 400
-    assert "body" in response.json()["detail"]
+    for path in POSTS:
+        for content in NO_OBJECTS:
+            response = await client.http.post(path, content=content, headers=headers)
+            assert response.status_code == 400, (path, content[:20])
+            assert "body" in response.json()["detail"]
 
 
 async def test_a_body_without_content_type_is_json_as_it_was_for_the_predecessor(

@@ -175,7 +175,7 @@ async def test_an_id_finds_only_its_own_type(client: Client) -> None:
     assert data == {"worker": None, "process": {"id": run.process}, "task": None}
 
 
-async def test_the_summary_adds_up_everything(client: Client, database: Database) -> None:
+async def test_the_summary_adds_up_everything(client: Client) -> None:
     first, second = await register(client, "a"), await register(client)
     await run_all(client, first)
     await end(client, (await start(client, second)).process, "failed")
