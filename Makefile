@@ -7,7 +7,7 @@ VENV_STAMP := .venv/.installed
 EXPLORER_STAMP := graph/static/explorer/explorer.html
 NODE_TESTS_STAMP := tests/node/node_modules/.installed
 
-.PHONY: help install run test check bench lock services clean
+.PHONY: help install run test check bench soak lock services clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -26,6 +26,9 @@ check: install ## Format, lint, types and import rules
 
 bench: install services ## Measure throughput and latency (ARGS="..." go to the benchmark)
 	@.venv/bin/python -m bench $(ARGS)
+
+soak: install services ## The ledger test for ten minutes (SOAK_SECONDS=... for longer)
+	@SOAK_SECONDS=$${SOAK_SECONDS:-600} .venv/bin/pytest -o faulthandler_timeout=0 tests/e2e/test_ledger.py $(ARGS)
 
 lock: ## Pin the dependencies of pyproject.toml (ARGS=--upgrade for newer releases)
 	@scripts/lock $(ARGS)
