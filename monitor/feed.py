@@ -30,7 +30,7 @@ _CURSOR = re.compile(r"([0-9a-f]{8,32})\.(\d{1,20})\.(\d{1,20})\.(\d{1,9}|end)",
 FOLLOW_SECONDS = 2.0
 # What one read returns at most; one entry in any case.
 READ_LIMIT = 200
-READ_BYTES = 512 * 1024
+READ_BYTES = 128 * 1024
 # What a log in memory holds at most, whatever its length: details can have 1 MiB per event.
 MEMORY_BYTES = 256 * 1024 * 1024
 # Redis knows no greater part of an entry's id.

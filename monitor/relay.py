@@ -50,8 +50,12 @@ class Relay:
 
     async def run(self) -> None:
         """Moves what comes, until cancelled."""
+        checked = False
         while True:
             try:
+                if not checked:
+                    await self.check()
+                    checked = True
                 woken = self._wake.is_set()
                 self._wake.clear()
                 if woken or await self._is_anything_left():

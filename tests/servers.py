@@ -106,9 +106,17 @@ class MariaDb:
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._stack = contextlib.ExitStack()
+        self._databases = 0
 
     def url(self, database: str) -> str:
         return f"mariadb://root@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self) -> str:
+        """The URL of a new, empty database."""
+        self._databases += 1
+        name = f"fresh_{self._databases}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
 
     def install(self) -> None:
         command = [

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -29,12 +30,16 @@ def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
     server.stop()
 
 
+_numbers = count(1)
+
+
 @pytest.fixture
 def own_settings(own_mariadb: MariaDb, tmp_path: Path) -> Settings:
-    own_mariadb.execute("CREATE OR REPLACE DATABASE own")
+    name = f"own_{next(_numbers)}"
+    own_mariadb.execute(f"CREATE DATABASE {name}")
     return Settings(
         _env_file=None,
-        database_url=own_mariadb.url("own"),
+        database_url=own_mariadb.url(name),
         token=[TOKEN],
         read_token=[READ_TOKEN],
         MONITOR_DATA_DIR=tmp_path,

@@ -57,8 +57,7 @@ async def assert_nothing_is_lost(ledger: Ledger, database: Database) -> None:
 async def test_32_workers_on_two_server_processes_lose_nothing(
     durable_mariadb: MariaDb, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    durable_mariadb.execute("CREATE DATABASE together")
-    url = durable_mariadb.url("together")
+    url = durable_mariadb.create_database()
     server = replica(tmp_path, url, redis_server, "--workers", "2")
     server.start()
     end = time.monotonic() + 5
@@ -83,9 +82,7 @@ async def test_what_was_acknowledged_is_there_after_a_kill(
     redis_server: RedisServer,
     tmp_path: Path,
 ) -> None:
-    name = f"killed_{len(options)}"
-    durable_mariadb.execute(f"CREATE DATABASE {name}")
-    url = durable_mariadb.url(name)
+    url = durable_mariadb.create_database()
     server = replica(tmp_path, url, redis_server, *options)
     server.start()
     ledger = Ledger()
@@ -107,11 +104,8 @@ async def test_what_was_acknowledged_is_there_after_a_kill(
 async def test_four_replicas_start_at_the_same_moment_on_an_empty_database(
     durable_mariadb: MariaDb, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    durable_mariadb.execute("CREATE DATABASE crowd")
-    servers = [
-        replica(tmp_path / str(number), durable_mariadb.url("crowd"), redis_server)
-        for number in range(4)
-    ]
+    url = durable_mariadb.create_database()
+    servers = [replica(tmp_path / str(number), url, redis_server) for number in range(4)]
     with ExitStack() as stack:
         for server in servers:
             server.launch()

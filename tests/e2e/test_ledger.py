@@ -99,8 +99,7 @@ async def final_revisions(url: str) -> list[Final]:
 async def test_every_subscriber_is_told_of_every_change(
     mariadb: MariaDb, own_redis: RedisServer, tmp_path: Path
 ) -> None:
-    mariadb.execute("CREATE OR REPLACE DATABASE ledger")
-    url = mariadb.url("ledger")
+    url = mariadb.create_database()
     env = {"DATABASE_URL": url, "REDIS_URL": own_redis.url, "TOKEN": TOKEN}
     # No worker falls silent while a server is away: presence has its own tests.
     env["MONITOR_OFFLINE_AFTER_SECONDS"] = "3600"
