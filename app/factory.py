@@ -111,9 +111,10 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES),
         ],
     )
+    app.state.monitor = monitor
     authenticator = Authenticator(ensure_token(settings), settings.read_token)
     engine = Engine(create_schema(), timeout_seconds=settings.request_timeout_seconds)
-    channels = Channels(engine, monitor)
+    app.state.channels = channels = Channels(engine, monitor)
     sockets = SocketEndpoint(engine, monitor, authenticator, channels)
     http = HttpEndpoint(engine, monitor, authenticator, channels)
     app.include_router(create_router(monitor, authenticator))

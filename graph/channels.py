@@ -7,6 +7,7 @@ A subscriber is live while its sink takes what it is given at once. One whose si
 queued for: it catches up from the log, reading on from its cursor, and joins again where the feed
 stands. Resuming behind a cursor is the same path. So memory per subscriber is bounded, and nothing
 is ever skipped; when the log no longer holds what follows, the subscriber is told (CursorExpired).
+The same goes for a channel whose events wait for a database that is slow or gone.
 """
 
 import asyncio
@@ -14,19 +15,20 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 from graphql import ExecutionResult, Executor
 
 from graph.context import Context
-from graph.engine import Engine, Prepared, encode_result, error_of
+from graph.engine import Engine, Prepared, encode_result, error_of, is_unavailable
 from graph.loaders import Loaders
 from graph.sharing import shared_form
 from graph.subscriptions import Following, event_type
 from monitor.auth import READER, Principal
 from monitor.entities import Entity, Process, Task, Worker, fold
 from monitor.errors import CursorExpired, Unavailable
-from monitor.feed import Cursor
+from monitor.feed import Cursor, Position
 from monitor.filters import Filter, ProcessFilter, TaskFilter, WorkerFilter
 from monitor.live import Batch
 from monitor.monitor import Monitor
@@ -37,6 +39,8 @@ _RETRY_SECONDS = 0.5
 # Encoded events that a channel keeps for those who catch up.
 _KEPT_PAYLOADS = 128
 _KEPT_BYTES = 2 * 1024 * 1024
+# Events whose payloads are being made, before the channel's subscribers go on by themselves.
+_MOST_PENDING = 256
 
 Errors = list[dict[str, Any]]
 
@@ -48,6 +52,10 @@ class Sink(Protocol):
     """
 
     can_push: bool
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `send` would take a payload without waiting."""
 
     def push(self, payload: bytes, frames: dict[Any, Any]) -> bool:
         """Takes the payload now, or not at all (False). `frames` is shared by all sinks that get
@@ -76,7 +84,7 @@ class _Pending:
 
     cursor: Cursor
     before: Cursor
-    payload: Awaitable[bytes]
+    payload: bytes | asyncio.Future[bytes]
 
 
 class Subscriber:
@@ -98,9 +106,10 @@ class Subscriber:
         else:
             self._catching_up = asyncio.create_task(self._catch_up(), name="catch up")
 
-    def lag(self, cursor: Cursor) -> None:
-        """Its sink is full: it goes on behind this cursor by itself."""
-        self._cursor = cursor
+    def lag(self, cursor: Cursor, *, unless_it_has: Cursor | None = None) -> None:
+        """It goes on by itself from here: behind `cursor`, or where it joined if that is later."""
+        if unless_it_has is None or not self.has(unless_it_has):
+            self._cursor = cursor
         self._catching_up = asyncio.create_task(self._catch_up(), name="catch up")
 
     def has(self, cursor: Cursor) -> bool:
@@ -145,10 +154,11 @@ class Subscriber:
         except Unavailable:
             await asyncio.sleep(_RETRY_SECONDS)
             return False
-        for batch in batches:
-            await self._deliver(batch)
         if batches:
-            await asyncio.sleep(0)  # a long backlog must not hold up everybody else
+            waiting = await self._deliver(batches)
+            if waiting is not None:
+                del batches  # what is read on from the log need not be held meanwhile
+                await self._send(*waiting)
             return False
         # No await between this comparison and joining, or waiting: nothing can come in between.
         if live.position is not None and self._cursor == Cursor(live.position):
@@ -156,18 +166,39 @@ class Subscriber:
                 self._channel.join(self)
                 return True
             await live.wait()
-        elif live.position is None or self._cursor.position != live.position:
-            await live.wait()
-        else:
-            self._cursor = Cursor(self._cursor.position)
+        elif live.position is None or not self._is_behind(live.position):
+            await live.wait()  # it was told more elsewhere than this process has read yet
         return False
 
-    async def _deliver(self, batch: Batch) -> None:
-        for index, event in enumerate(batch.events):
-            cursor = Cursor(batch.position, index)
-            if not self.has(cursor) and self._channel.matching.matches(event.entity):
-                await self.sink.send(await self._channel.payload(batch, index), cursor)
-        self._cursor = Cursor(batch.position)
+    def _is_behind(self, position: Position) -> bool:
+        assert self._cursor is not None
+        mine = self._cursor.position
+        return mine.epoch == position.epoch and mine < position
+
+    async def _deliver(self, batches: Iterable[Batch]) -> tuple[bytes, Cursor] | None:
+        """Sends what there is room for; the first payload for which there is none, else None."""
+        for batch in batches:
+            for index in range(self._first_of(batch), len(batch.events)):
+                if self._channel.matching.matches(batch.events[index].entity):
+                    cursor = Cursor(batch.position, index)
+                    payload = await self._channel.payload(batch, index)
+                    if not self.sink.has_room:
+                        return payload, cursor
+                    await self._send(payload, cursor)
+            self._cursor = Cursor(batch.position)
+            await asyncio.sleep(0)  # a long backlog must not hold up everybody else
+        return None
+
+    def _first_of(self, batch: Batch) -> int:
+        """The first event of the batch that it was not given yet."""
+        assert self._cursor is not None
+        if self._cursor.position != batch.position or self._cursor.index is None:
+            return 0
+        return self._cursor.index + 1
+
+    async def _send(self, payload: bytes, cursor: Cursor) -> None:
+        await self.sink.send(payload, cursor)
+        self._cursor = cursor
 
 
 class Channel:
@@ -185,28 +216,33 @@ class Channel:
         self._live: dict[Subscriber, None] = {}
         self._pending: deque[_Pending] = deque()
         self._pump: asyncio.Task[None] | None = None
-        self._payloads: OrderedDict[Cursor, asyncio.Future[bytes] | bytes] = OrderedDict()
+        self._making: dict[Cursor, asyncio.Future[bytes]] = {}
+        self._payloads: OrderedDict[Cursor, bytes] = OrderedDict()
         self._payload_bytes = 0
 
     def join(self, subscriber: Subscriber) -> None:
         """From now on it is given what happens."""
         self._live[subscriber] = None
+        self._forget_payloads()
 
     def leave(self, subscriber: Subscriber) -> None:
         self._live.pop(subscriber, None)
         self.members.discard(subscriber)
+        self._forget_payloads()
         if not self.members:
             self._channels.remove(self)
 
     def close(self) -> None:
         """Nobody is left."""
-        if self._pump is not None:
-            self._pump.cancel()
+        self._stop_pump()
+        for making in self._making.values():
+            making.cancel()
 
-    def reset(self) -> None:
-        """Nobody can be told what happened meanwhile."""
+    def fail(self, error: Exception) -> None:
+        """Ends all that are live: what happened cannot be told."""
+        self._stop_pump()
         for subscriber in list(self._live):
-            subscriber.fail(CursorExpired())
+            subscriber.fail(error)
 
     def tell(self, batch: Batch, index: int) -> None:
         """An event that matches, to all who are live."""
@@ -214,12 +250,15 @@ class Channel:
             return
         cursor = Cursor(batch.position, index)
         before = Cursor(batch.position, index - 1) if index else Cursor(batch.previous)
+        if len(self._pending) >= _MOST_PENDING:
+            self._lag_all()
+            return
         payload = self._execute(batch, index)
         if isinstance(payload, bytes) and not self._pending:
             self._channels.statistics.deliveries += len(self._live)
             self._push(payload, list(self._live), before)
             return
-        self._pending.append(_Pending(cursor, before, _as_awaitable(payload)))
+        self._pending.append(_Pending(cursor, before, payload))
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._push_pending(), name="pump")
 
@@ -227,41 +266,69 @@ class Channel:
         """The encoded event, made once also for those who come later."""
         cursor = Cursor(batch.position, index)
         known = self._payloads.get(cursor)
-        if known is None:
-            made = self._execute(batch, index)
-            known = made if isinstance(made, bytes) else asyncio.ensure_future(made)
-            self._payloads[cursor] = known
-        if isinstance(known, bytes):
+        if known is not None:
             return known
-        payload = await asyncio.shield(known)
-        if cursor in self._payloads:
-            self._keep(cursor, payload)
-        return payload
+        making = self._making.get(cursor) or self._execute(batch, index)
+        # Others may wait for it, too: it goes on when this one is cancelled.
+        return making if isinstance(making, bytes) else await asyncio.shield(making)
 
-    def _execute(self, batch: Batch, index: int) -> bytes | Awaitable[bytes]:
+    def _execute(self, batch: Batch, index: int) -> bytes | asyncio.Future[bytes]:
         """Runs the document on the event; at once unless it reads what the event does not carry."""
+        cursor = Cursor(batch.position, index)
         self._channels.statistics.executions += 1
-        executor = self._executor.build_per_event_executor(self._channels.root(batch, index))
-        executor.context_value = self._channels.context(batch)
-        result = executor.execute_operation(serially=False)
+        result = self._run(batch, index, self._channels.context(batch))
         if isinstance(result, ExecutionResult):
             payload = encode_result(result)
-            self._keep(Cursor(batch.position, index), payload)
+            self._keep(cursor, payload)
             return payload
-        return self._finish(cast(Awaitable[ExecutionResult], result))
+        making = asyncio.ensure_future(self._finish(batch, index, result))
+        self._making[cursor] = making
+        making.add_done_callback(partial(self._made, cursor))
+        return making
 
-    async def _finish(self, result: Awaitable[ExecutionResult]) -> bytes:
-        return encode_result(await result)
+    def _run(
+        self, batch: Batch, index: int, context: Context
+    ) -> ExecutionResult | Awaitable[ExecutionResult]:
+        executor = self._executor.build_per_event_executor(self._channels.root(batch, index))
+        executor.context_value = context
+        return cast(
+            ExecutionResult | Awaitable[ExecutionResult],
+            executor.execute_operation(serially=False),
+        )
+
+    async def _finish(
+        self, batch: Batch, index: int, result: ExecutionResult | Awaitable[ExecutionResult]
+    ) -> bytes:
+        """Waits for the database, however long: an error in place of the event would lose it."""
+        while True:
+            told = result if isinstance(result, ExecutionResult) else await result
+            if not is_unavailable(told):
+                return encode_result(told)
+            await asyncio.sleep(_RETRY_SECONDS)
+            result = self._run(batch, index, self._channels.new_context(batch))
+
+    def _made(self, cursor: Cursor, making: asyncio.Future[bytes]) -> None:
+        self._making.pop(cursor, None)
+        if not making.cancelled() and making.exception() is None:
+            self._keep(cursor, making.result())
 
     def _keep(self, cursor: Cursor, payload: bytes) -> None:
-        if len(self._live) == len(self.members):
-            return  # nobody is behind who could ask for it
-        old = self._payloads.get(cursor)
-        self._payload_bytes += len(payload) - (len(old) if isinstance(old, bytes) else 0)
+        if not self._is_anybody_behind or cursor in self._payloads:
+            return
+        self._payload_bytes += len(payload)
         self._payloads[cursor] = payload
         while len(self._payloads) > _KEPT_PAYLOADS or self._payload_bytes > _KEPT_BYTES:
             _, dropped = self._payloads.popitem(last=False)
-            self._payload_bytes -= len(dropped) if isinstance(dropped, bytes) else 0
+            self._payload_bytes -= len(dropped)
+
+    @property
+    def _is_anybody_behind(self) -> bool:
+        return len(self._live) < len(self.members)
+
+    def _forget_payloads(self) -> None:
+        if self._payloads and not self._is_anybody_behind:
+            self._payloads.clear()
+            self._payload_bytes = 0
 
     def _push(self, payload: bytes, to: Iterable[Subscriber], before: Cursor) -> None:
         frames: dict[Any, Any] = {}
@@ -272,22 +339,34 @@ class Channel:
         self._channels.statistics.lags += len(full)
 
     async def _push_pending(self) -> None:
-        while self._pending:
-            pending = self._pending[0]
-            payload = await pending.payload
-            # Who joined after this event has it from the log.
-            to = [s for s in self._live if not s.has(pending.cursor)]
-            self._channels.statistics.deliveries += len(to)
-            self._push(payload, to, pending.before)
-            self._pending.popleft()
+        try:
+            while self._pending:
+                pending = self._pending[0]
+                payload = pending.payload
+                if not isinstance(payload, bytes):
+                    payload = await asyncio.shield(payload)
+                # Who joined after this event has it from the log.
+                to = [s for s in self._live if not s.has(pending.cursor)]
+                self._channels.statistics.deliveries += len(to)
+                self._push(payload, to, pending.before)
+                self._pending.popleft()
+        except Exception as error:  # noqa: BLE001 — whatever it is, the clients are told
+            self.fail(error)
 
+    def _lag_all(self) -> None:
+        """Everybody goes on from the log, behind what was given out last."""
+        oldest = self._pending[0]
+        for subscriber in self._live:
+            subscriber.lag(oldest.before, unless_it_has=oldest.cursor)
+        self._channels.statistics.lags += len(self._live)
+        self._live.clear()
+        self._stop_pump()
 
-async def _ready(payload: bytes) -> bytes:
-    return payload
-
-
-def _as_awaitable(payload: bytes | Awaitable[bytes]) -> Awaitable[bytes]:
-    return asyncio.ensure_future(_ready(payload) if isinstance(payload, bytes) else payload)
+    def _stop_pump(self) -> None:
+        self._pending.clear()
+        if self._pump is not None and self._pump is not asyncio.current_task():
+            self._pump.cancel()
+        self._pump = None
 
 
 class Channels:
@@ -352,12 +431,15 @@ class Channels:
     def on_batch(self, batch: Batch) -> None:
         for index, event in enumerate(batch.events):
             for channel in self._index.find(event.entity):
-                if channel.matching.matches(event.entity):
-                    channel.tell(batch, index)
+                try:
+                    if channel.matching.matches(event.entity):
+                        channel.tell(batch, index)
+                except Exception as error:  # noqa: BLE001 — its clients are told; the others go on
+                    channel.fail(error)
 
     def on_reset(self) -> None:
         for channel in list(self._channels.values()):
-            channel.reset()
+            channel.fail(CursorExpired())
 
     def root(self, batch: Batch, index: int) -> object:
         """The event as the root of an execution, made once for all channels."""
@@ -367,15 +449,19 @@ class Channels:
         return self._root[2]
 
     def context(self, batch: Batch) -> Context:
-        """Shared by all executions on a batch; what the batch tells need not be loaded."""
+        """Shared by all executions on a batch."""
         if self._context is None or self._context[0] is not batch:
-            loaders = Loaders(self.monitor.database)
-            for event in batch.events:
-                loaders.prime(event.entity)
-            # What an event shows does not depend on who looks: rights are part of the key, and
-            # whoever may subscribe may read everything.
-            self._context = (batch, Context(self.monitor, READER, loaders))
+            self._context = (batch, self.new_context(batch))
         return self._context[1]
+
+    def new_context(self, batch: Batch) -> Context:
+        """With loaders that have what the batch tells, and have not failed yet."""
+        loaders = Loaders(self.monitor.database)
+        for event in batch.events:
+            loaders.prime(event.entity)
+        # What an event shows does not depend on who looks: rights are part of the key, and
+        # whoever may subscribe may read everything.
+        return Context(self.monitor, READER, loaders)
 
 
 class _Index:

@@ -186,10 +186,13 @@ class Engine:
             stream = await stream
         if isinstance(stream, ExecutionResult):
             return {"errors": [format_error(error) for error in stream.errors or ()]}
+        events = cast(AsyncGenerator[Any, None], stream)
         try:
-            return executor, await anext(aiter(cast(AsyncGenerator[Any, None], stream)))
+            return executor, await anext(events)
         except MonitorError as error:
             return {"errors": [error_of(error)]}
+        finally:
+            await events.aclose()
 
 
 def _refuse(
@@ -206,6 +209,11 @@ def _refuse(
 def encode_result(result: ExecutionResult) -> bytes:
     """A result as JSON."""
     return orjson.dumps(_response(result))
+
+
+def is_unavailable(result: ExecutionResult) -> bool:
+    """Whether some of it could not be read right now."""
+    return any(isinstance(error.original_error, Unavailable) for error in result.errors or ())
 
 
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:

@@ -43,6 +43,7 @@ def _root_fields(document: DocumentNode) -> list[FieldNode]:
         if isinstance(node, FragmentDefinitionNode)
     }
     fields: list[FieldNode] = []
+    visited: set[str] = set()
 
     def collect(selection_set: SelectionSetNode) -> None:
         for selection in selection_set.selections:
@@ -51,8 +52,10 @@ def _root_fields(document: DocumentNode) -> list[FieldNode]:
                     fields.append(selection)
                 case InlineFragmentNode():
                     collect(selection.selection_set)
-                case FragmentSpreadNode():
-                    collect(fragments[selection.name.value].selection_set)
+                case FragmentSpreadNode(name=name) if name.value not in visited:
+                    # Once is enough; fragments that spread each other twice would take for ever.
+                    visited.add(name.value)
+                    collect(fragments[name.value].selection_set)
 
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):

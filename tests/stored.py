@@ -1,11 +1,11 @@
 """Entities put into the tables as they are: states and histories that are laborious to report."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Table, insert
 
 from db import models
 from db.session import Database
@@ -23,7 +23,7 @@ from monitor.entities import (
 from monitor.ids import new_id
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-_TABLES = {
+_TABLES: dict[type, tuple[Table, Callable[[Any], Mapping[str, Any]]]] = {
     Worker: (models.workers, rows.worker_values),
     Process: (models.processes, rows.process_values),
     Task: (models.tasks, rows.task_values),
@@ -89,6 +89,5 @@ async def store(database: Database, *entities: Entity) -> None:
     """Inserts them, workers first; totals and activity stay as they are."""
     async with database.writing() as connection:
         for type_, (table, values) in _TABLES.items():
-            of_type: Iterable[Any] = (entity for entity in entities if isinstance(entity, type_))
-            if found := [values(entity) for entity in of_type]:
+            if found := [values(entity) for entity in entities if isinstance(entity, type_)]:
                 await connection.execute(insert(table), found)
