@@ -24,6 +24,7 @@ from graph.channels import Channels
 from graph.engine import Engine
 from graph.explorer import create_explorer_router
 from graph.http import HttpEndpoint
+from graph.patience import DEFAULT_PATIENCE, Patience
 from graph.schema import create_schema
 from graph.websocket import SocketEndpoint
 from monitor.auth import Authenticator
@@ -61,7 +62,7 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> FastAPI:
     """The API: REST, GraphQL, health and metrics; connects and migrates when it starts."""
     database = Database(settings.resolved_database_url)
     feed = create_feed(settings)
@@ -115,8 +116,8 @@ def create_app(settings: Settings) -> FastAPI:
     authenticator = Authenticator(ensure_token(settings), settings.read_token)
     engine = Engine(create_schema(), timeout_seconds=settings.request_timeout_seconds)
     app.state.channels = channels = Channels(engine, monitor)
-    sockets = SocketEndpoint(engine, monitor, authenticator, channels)
-    http = HttpEndpoint(engine, monitor, authenticator, channels)
+    sockets = SocketEndpoint(engine, monitor, authenticator, channels, patience)
+    http = HttpEndpoint(engine, monitor, authenticator, channels, patience)
     app.include_router(create_router(monitor, authenticator))
     app.include_router(create_explorer_router())
     app.router.routes.append(Route("/graphql", http.handle, methods=METHODS))

@@ -20,6 +20,8 @@ from graph.websocket import PUSH_EXTENSION
 
 # Bounds what the kernel holds for a reader that is slow; the process holds as much again at most.
 SEND_BUFFER_BYTES = 128 * 1024
+# Peers that do not take the end of their connection do not hold up the end of the server.
+CLOSE_SECONDS = 1.0
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -38,6 +40,30 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
         self.transport.abort()
 
+    def send_keepalive_ping(self) -> None:
+        """Nor does it take the end of a socket that is closing: there is an end to waiting."""
+        if self.close_sent or self.transport.is_closing():
+            self.ping_timer = self.loop.call_later(
+                self.ping_timeout or self.close_timeout, self.transport.abort
+            )
+        else:
+            super().send_keepalive_ping()
+
+    def handle_ping(self) -> None:
+        """Answers, unless the peer does not take the answers: pings only ask for the newest."""
+        if self.has_room:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def shutdown(self) -> None:
+        """Closes with 1012, by which clients know to come back; not for longer than a moment."""
+        if self.transport.is_closing():  # uvicorn would fail to close it once more
+            self.transport.abort()
+            return
+        super().shutdown()
+        self.ping_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
     def frame(self, text: bytes) -> bytes:
         """A text message as an unmasked, final frame (RFC 6455, section 5.2)."""
         size = len(text)
@@ -47,9 +73,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return struct.pack("!BBH", 0x81, 126, size) + text
         return struct.pack("!BBQ", 0x81, 127, size) + text
 
+    @property
+    def has_room(self) -> bool:
+        """False while the buffer is full, or the socket is closing."""
+        return self.writable.is_set() and not (
+            self.close_sent or self.disconnected or self.transport.is_closing()
+        )
+
+    async def room(self) -> None:
+        """Returns when the buffer is not full any more, or the peer is gone."""
+        await self.writable.wait()
+
     def push(self, frame: bytes) -> bool:
-        """Writes a frame; False, and nothing written, while the buffer is full or it is closing."""
-        if self.close_sent or self.disconnected or not self.writable.is_set():
+        """Writes a frame; False, and nothing written, while there is no room."""
+        if not self.has_room:
             return False
         self.transport.write(frame)
         return True
@@ -70,6 +107,15 @@ class HttpProtocol(HttpToolsProtocol):
         if self._closing is None:
             self._closing = asyncio.Event()
         return self._closing
+
+    @property
+    def has_room(self) -> bool:
+        """False while what was written is not taken."""
+        return not self.flow.write_paused
+
+    async def room(self) -> None:
+        """Returns when there is room, or the client is gone."""
+        await self.flow.drain()
 
     def abort(self) -> None:
         """Closes the connection without waiting for the client to take what was written."""

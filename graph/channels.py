@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
@@ -56,6 +57,11 @@ class Sink(Protocol):
     @property
     def has_room(self) -> bool:
         """Whether `send` would take a payload without waiting."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Waits for room, and for the connection's other subscriptions that read the log, so that
+        a connection that takes nothing makes nobody read for it. Raises ConnectionError.
+        """
 
     def push(self, payload: bytes, frames: dict[Any, Any]) -> bool:
         """Takes the payload now, or not at all (False). `frames` is shared by all sinks that get
@@ -150,15 +156,13 @@ class Subscriber:
                 return False
             self._cursor = Cursor(live.position)
         try:
-            batches = await live.read(self._cursor)
+            async with self.sink.turn():
+                batches = await live.read(self._cursor)
+                if batches:
+                    await self._deliver(batches)
+                    return False
         except Unavailable:
             await asyncio.sleep(_RETRY_SECONDS)
-            return False
-        if batches:
-            waiting = await self._deliver(batches)
-            if waiting is not None:
-                del batches  # what is read on from the log need not be held meanwhile
-                await self._send(*waiting)
             return False
         # No await between this comparison and joining, or waiting: nothing can come in between.
         if live.position is not None and self._cursor == Cursor(live.position):
@@ -175,19 +179,18 @@ class Subscriber:
         mine = self._cursor.position
         return mine.epoch == position.epoch and mine < position
 
-    async def _deliver(self, batches: Iterable[Batch]) -> tuple[bytes, Cursor] | None:
-        """Sends what there is room for; the first payload for which there is none, else None."""
+    async def _deliver(self, batches: Iterable[Batch]) -> None:
+        """Sends what there is room for, one event at least."""
         for batch in batches:
             for index in range(self._first_of(batch), len(batch.events)):
                 if self._channel.matching.matches(batch.events[index].entity):
                     cursor = Cursor(batch.position, index)
-                    payload = await self._channel.payload(batch, index)
+                    await self.sink.send(await self._channel.payload(batch, index), cursor)
+                    self._cursor = cursor
                     if not self.sink.has_room:
-                        return payload, cursor
-                    await self._send(payload, cursor)
+                        return
             self._cursor = Cursor(batch.position)
             await asyncio.sleep(0)  # a long backlog must not hold up everybody else
-        return None
 
     def _first_of(self, batch: Batch) -> int:
         """The first event of the batch that it was not given yet."""
@@ -195,10 +198,6 @@ class Subscriber:
         if self._cursor.position != batch.position or self._cursor.index is None:
             return 0
         return self._cursor.index + 1
-
-    async def _send(self, payload: bytes, cursor: Cursor) -> None:
-        await self.sink.send(payload, cursor)
-        self._cursor = cursor
 
 
 class Channel:

@@ -17,6 +17,7 @@ from graph.context import Context
 from graph.engine import Engine, error_of
 from graph.explorer import explorer_response
 from graph.loaders import Loaders
+from graph.patience import Patience
 from graph.requests import BadRequest, GraphRequest, parse_parameters
 from graph.sse import MEDIA_TYPE as EVENT_STREAM
 from graph.sse import EventStream, single_event
@@ -38,11 +39,13 @@ class HttpEndpoint:
         monitor: Monitor,
         authenticator: Authenticator,
         channels: Channels,
+        patience: Patience,
     ) -> None:
         self._engine = engine
         self._monitor = monitor
         self._authenticator = authenticator
         self._channels = channels
+        self._patience = patience
 
     async def handle(self, request: Request) -> Response:
         """The answer to one HTTP request; never raises for what a client sent."""
@@ -105,6 +108,7 @@ class HttpEndpoint:
             operation,
             principal,
             after=Cursor.parse("Last-Event-ID", resume) if resume else None,
+            patience=self._patience,
         )
 
 

@@ -7,6 +7,8 @@ reconnects says with Last-Event-ID where to resume.
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol
 
 import orjson
@@ -15,17 +17,16 @@ from starlette.types import Receive, Scope, Send
 
 from graph.channels import Channels, Errors, Subscriber
 from graph.engine import Prepared
+from graph.patience import Patience
 from graph.requests import GraphRequest
 from monitor.auth import Principal
 from monitor.feed import Cursor
 
 MEDIA_TYPE = "text/event-stream"
-# Proxies end what is silent for long.
-HEARTBEAT_SECONDS = 12.0
-# Who takes nothing for this long is cut off.
-SEND_SECONDS = 25.0
 # The server's extension to ASGI; see app.server.
 CONNECTION_EXTENSION = "process_monitor.connection"
+# Who takes nothing while the server shuts down does not hold it up for longer.
+CLOSE_SECONDS = 1.0
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -37,6 +38,13 @@ class Connection(Protocol):
     """What the server's extension offers."""
 
     closing: asyncio.Event
+
+    @property
+    def has_room(self) -> bool:
+        """False while what was written is not taken."""
+
+    async def room(self) -> None:
+        """Returns when there is room, or the client is gone."""
 
     def abort(self) -> None:
         """Closes the connection without waiting for the client to take what was written."""
@@ -53,6 +61,7 @@ class EventStream(Response):
         principal: Principal,
         *,
         after: Cursor | None,
+        patience: Patience,
     ) -> None:
         super().__init__()
         self._channels = channels
@@ -60,10 +69,12 @@ class EventStream(Response):
         self._request = request
         self._principal = principal
         self._after = after
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams until the client goes, the operation fails, or the server shuts down."""
-        stream = _Stream(send, scope.get("extensions", {}).get(CONNECTION_EXTENSION))
+        connection = scope.get("extensions", {}).get(CONNECTION_EXTENSION)
+        stream = _Stream(send, connection, self._patience)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         started = await self._channels.subscribe(
             stream,
@@ -84,7 +95,7 @@ class EventStream(Response):
             if stream.failure is not None:
                 await stream.write(_event("next", orjson.dumps({"errors": stream.failure})))
                 await stream.write(_event("complete", b""))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await stream.write(b"", last=True)
 
     async def _until_over(self, receive: Receive, stream: "_Stream") -> None:
         async def gone() -> None:
@@ -108,13 +119,26 @@ class _Stream:
 
     can_push = False
 
-    def __init__(self, send: Send, connection: Connection | None) -> None:
+    def __init__(self, send: Send, connection: Connection | None, patience: Patience) -> None:
         self._send = send
         self._connection = connection
+        self._patience = patience
         self.closing = connection.closing if connection else asyncio.Event()
         self._turn = asyncio.Lock()
         self.over = asyncio.Event()
         self.failure: Errors | None = None
+
+    @property
+    def has_room(self) -> bool:
+        return self._connection is None or self._connection.has_room
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        if self._connection is not None:
+            with self._cutting_off():
+                async with asyncio.timeout(self._patience.send_seconds):
+                    await self._connection.room()
+        yield
 
     def push(self, payload: bytes, frames: dict[Any, Any]) -> bool:
         del payload, frames
@@ -132,13 +156,21 @@ class _Stream:
         with contextlib.suppress(ConnectionError):
             while True:
                 await self.write(b":\n\n")
-                await asyncio.sleep(HEARTBEAT_SECONDS)
+                await asyncio.sleep(self._patience.heartbeat_seconds)
 
-    async def write(self, text: bytes) -> None:
+    async def write(self, text: bytes, *, last: bool = False) -> None:
         """Raises ConnectionError when the client is gone, or takes nothing for too long."""
+        message = {"type": "http.response.body", "body": text, "more_body": not last}
+        seconds = CLOSE_SECONDS if self.closing.is_set() else self._patience.send_seconds
+        with self._cutting_off():
+            async with self._turn, asyncio.timeout(seconds):
+                await self._send(message)
+
+    @contextmanager
+    def _cutting_off(self) -> Iterator[None]:
+        """Ends the stream of a client that is gone, or takes too long, with a ConnectionError."""
         try:
-            async with self._turn, asyncio.timeout(SEND_SECONDS):
-                await self._send({"type": "http.response.body", "body": text, "more_body": True})
+            yield
         except TimeoutError as error:
             self.over.set()
             if self._connection is not None:

@@ -7,7 +7,8 @@ since events are pushed to thousands of sockets without a task or a queue for ea
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from graph.channels import Channels, Errors, Subscriber
 from graph.context import Context
 from graph.engine import Engine, error_of
 from graph.loaders import Loaders
+from graph.patience import Patience
 from graph.requests import BadRequest, GraphRequest, parse_parameters
 from monitor.auth import Authenticator, Principal, bearer_token
 from monitor.errors import InvalidInput, Unauthenticated
@@ -28,7 +30,6 @@ from monitor.monitor import Monitor
 logger = logging.getLogger(__name__)
 
 SUBPROTOCOL = "graphql-transport-ws"
-INIT_SECONDS = 10.0
 MAX_OPERATIONS = 100
 MAX_ID_LENGTH = 256
 # The server's extension to ASGI; see app.server.
@@ -53,8 +54,15 @@ class Pusher(Protocol):
     def frame(self, text: bytes) -> bytes:
         """A text message as it goes over the wire."""
 
+    @property
+    def has_room(self) -> bool:
+        """False while the socket's buffer is full, or it is closing."""
+
+    async def room(self) -> None:
+        """Returns when the buffer is not full any more, or the client is gone."""
+
     def push(self, frame: bytes) -> bool:
-        """False, and nothing written, while the socket's buffer is full or it is closing."""
+        """False, and nothing written, while there is no room."""
 
 
 class Violation(Exception):
@@ -74,11 +82,13 @@ class SocketEndpoint:
         monitor: Monitor,
         authenticator: Authenticator,
         channels: Channels,
+        patience: Patience,
     ) -> None:
         self.engine = engine
         self.monitor = monitor
         self.authenticator = authenticator
         self.channels = channels
+        self.patience = patience
         self.open_sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,14 +102,13 @@ class SocketEndpoint:
         socket = Socket(self, scope, receive, send)
         self.open_sockets += 1
         try:
-            await socket.run()
+            await socket.serve()
         except Violation as violation:
             await _close(send, violation.code, str(violation))
         except ConnectionError:
             logger.debug("a client went away in the midst of an answer")
         finally:
             self.open_sockets -= 1
-            socket.end()
 
 
 class Socket:
@@ -113,22 +122,28 @@ class Socket:
         self._send = send
         self._authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
         self._operations: dict[str, Subscriber | asyncio.Task[None]] = {}
-        self._errors: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self.pusher: Pusher | None = scope.get("extensions", {}).get(PUSH_EXTENSION)
 
-    async def run(self) -> None:
+    async def serve(self) -> None:
         """Serves until the client goes. Raises Violation."""
-        principal = await self._initialise()
-        if principal is None:
-            return
+        try:
+            principal = await self._initialise()
+            if principal is not None:
+                await self._answer_messages(principal)
+        finally:
+            for id_ in list(self._operations):
+                self._complete(id_)
+
+    async def _answer_messages(self, principal: Principal) -> None:
         while (message := await self._next_message()) is not None:
             match message.get("type"):
                 case "subscribe":
-                    self._subscribe(message, principal)
+                    await self._subscribe(message, principal)
                 case "complete":
                     self._complete(_operation_id(message))
                 case "ping":
-                    await self.send_text(_encode("pong", payload=message.get("payload")))
+                    await self.send_text(_pong(message))
                 case "pong":
                     pass
                 case "connection_init":
@@ -138,13 +153,16 @@ class Socket:
                 case _:
                     raise Violation(CloseCode.INVALID_MESSAGE, "Unknown message type")
 
-    def end(self) -> None:
-        """Frees what the operations hold."""
-        for id_ in list(self._operations):
-            self._complete(id_)
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits for room. One at a time, since all that wait would write when there is some."""
+        async with self._turn:
+            if self.pusher is not None:
+                await self.pusher.room()
+            yield
 
     async def send_text(self, text: bytes) -> None:
-        """Sends a message, waiting for room. Raises ConnectionError when the client is gone."""
+        """Raises ConnectionError when the client is gone."""
         try:
             await self._send({"type": "websocket.send", "text": text.decode()})
         except (OSError, RuntimeError) as error:
@@ -152,19 +170,16 @@ class Socket:
 
     def fail(self, id_: str, errors: Errors) -> None:
         """Ends an operation with errors, from where one cannot wait."""
-        self.forget(id_)
-        task = asyncio.create_task(self._fail(id_, errors), name="error")
-        self._errors.add(task)
-        task.add_done_callback(self._errors.discard)
+        self._operations[id_] = asyncio.create_task(self._fail(id_, errors), name="error")
 
-    def forget(self, id_: str) -> None:
+    def _forget(self, id_: str) -> None:
         """The operation is over; its id may be used again."""
         self._operations.pop(id_, None)
 
     async def _initialise(self) -> Principal | None:
         """Waits for connection_init and checks its token; None when the client went away."""
         try:
-            async with asyncio.timeout(INIT_SECONDS):
+            async with asyncio.timeout(self._endpoint.patience.init_seconds):
                 message = await self._next_message()
         except TimeoutError:
             raise Violation(
@@ -205,7 +220,7 @@ class Socket:
             raise Violation(CloseCode.INVALID_MESSAGE, "A message must be a JSON object in a text")
         return message
 
-    def _subscribe(self, message: Mapping[str, Any], principal: Principal) -> None:
+    async def _subscribe(self, message: Mapping[str, Any], principal: Principal) -> None:
         id_ = _operation_id(message)
         if id_ in self._operations:
             raise Violation(CloseCode.ID_IN_USE, f"Subscriber for {id_} already exists")
@@ -218,7 +233,8 @@ class Socket:
             raise Violation(CloseCode.INVALID_MESSAGE, str(error)) from None
         if len(self._operations) >= MAX_OPERATIONS:
             too_many = InvalidInput("id", f"a socket has at most {MAX_OPERATIONS} operations")
-            self.fail(id_, [error_of(too_many)])
+            # Waits for room: who sends more and more, and reads nothing, is not read any further.
+            await self._fail(id_, [error_of(too_many)])
             return
         self._operations[id_] = asyncio.create_task(
             self._run(id_, request, principal), name="operation"
@@ -236,7 +252,7 @@ class Socket:
         try:
             await self._start(id_, request, principal)
         except ConnectionError:
-            self.forget(id_)
+            self._forget(id_)
         except Exception as error:  # noqa: BLE001 — whatever it is, the client is told
             await self._fail(id_, [error_of(error)])
 
@@ -266,14 +282,16 @@ class Socket:
         if "data" not in response:
             await self._fail(id_, response["errors"])
             return
-        await self.send_text(_next(id_, orjson.dumps(response)))
-        self.forget(id_)
+        async with self.turn():
+            await self.send_text(_next(id_, orjson.dumps(response)))
         await self.send_text(_encode("complete", id=id_))
+        self._forget(id_)
 
     async def _fail(self, id_: str, errors: Errors) -> None:
-        self.forget(id_)
+        """Only then is the id free again: its operation counts until its end is on its way."""
         with contextlib.suppress(ConnectionError):
             await self.send_text(_encode("error", id=id_, payload=errors))
+        self._forget(id_)
 
 
 class Operation:
@@ -283,6 +301,14 @@ class Operation:
         self._socket = socket
         self._id = id_
         self.can_push = socket.pusher is not None
+
+    @property
+    def has_room(self) -> bool:
+        pusher = self._socket.pusher
+        return pusher is None or pusher.has_room
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        return self._socket.turn()
 
     def push(self, payload: bytes, frames: dict[str, bytes]) -> bool:
         pusher = self._socket.pusher
@@ -307,6 +333,16 @@ def _operation_id(message: Mapping[str, Any]) -> str:
     if not isinstance(id_, str) or not 0 < len(id_) <= MAX_ID_LENGTH:
         raise Violation(CloseCode.INVALID_MESSAGE, "id: must be a text of 1 to 256 characters")
     return id_
+
+
+def _pong(ping: Mapping[str, Any]) -> bytes:
+    payload = ping.get("payload")
+    try:
+        if not isinstance(payload, dict | None):
+            raise TypeError("not an object")
+        return _encode("pong", payload=payload)
+    except TypeError as error:  # what orjson raises, too, for what is nested too deeply
+        raise Violation(CloseCode.INVALID_MESSAGE, f"The payload of a ping: {error}") from None
 
 
 def _next(id_: str, payload: bytes) -> bytes:

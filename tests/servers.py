@@ -194,6 +194,11 @@ class RedisServer:
         self._process = self._stack.enter_context(running(command, log=log))
         wait_until(lambda: _listens(self.port), "Redis", log, self._process)
 
+    def command(self, *words: str) -> None:
+        """Runs a command with the command line client."""
+        client = find_program("redis-cli")
+        subprocess.run([client, "-p", str(self.port), *words], check=True, capture_output=True)
+
     def stop(self) -> None:
         self._stack.close()
 

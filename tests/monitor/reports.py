@@ -1,0 +1,52 @@
+"""What workers report, without HTTP; and what was stored of it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from db import models
+from db.session import Database
+from monitor.entities import TaskDefinition, Worker
+from monitor.events import Event, decode_events
+from monitor.transactions import Transactions
+from monitor.workers import register_worker
+
+STEPS = (TaskDefinition("extract", "v1"), TaskDefinition("load", "v1"))
+
+
+def replica(database: Database) -> Transactions:
+    """The writing half of one server process."""
+    return Transactions(database, on_commit=lambda: None)
+
+
+async def register(
+    transactions: Transactions, *, name: str = "worker", steps: Sequence[TaskDefinition] = STEPS
+) -> Worker:
+    return await transactions.run(register_worker, name=name, version="v1", task_definitions=steps)
+
+
+async def events_of(database: Database) -> list[Event]:
+    """Everything that waits in the outbox, in order."""
+    async with database.reading() as connection:
+        found = await connection.execute(
+            select(models.outbox.c.events).order_by(models.outbox.c.id)
+        )
+        return [event for events in found.scalars() for event in decode_events(events)]
+
+
+async def revisions_of(database: Database) -> dict[str, list[int]]:
+    """The revisions of every entity, in the order of their events."""
+    revisions: dict[str, list[int]] = {}
+    for event in await events_of(database):
+        revisions.setdefault(event.entity.id, []).append(event.entity.revision)
+    return revisions
+
+
+async def count_rows(database: Database) -> dict[str, int]:
+    """How many rows every table has."""
+    counts = {}
+    async with database.reading() as connection:
+        for table in models.metadata.sorted_tables:
+            found = await connection.execute(select(func.count()).select_from(table))
+            counts[table.name] = found.scalar_one()
+    return counts
