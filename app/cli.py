@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    if options.workers < 1:
+        raise SettingsError("--workers: at least 1 server process is needed.")
     if options.workers > 1 and not settings.redis_url:
         raise SettingsError(
             "--workers: several server processes need a shared live feed: set REDIS_URL "

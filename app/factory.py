@@ -53,7 +53,7 @@ def create_app_from_environment() -> FastAPI:
 def configure_logging(settings: Settings) -> None:
     """One line per record on stderr."""
     logging.basicConfig(
-        level=settings.log_level.upper(),
+        level=settings.log_level,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         force=True,
     )

@@ -1,9 +1,12 @@
 """The configuration: environment variables, also from a `.env` file in the working directory."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -21,6 +24,7 @@ def _data_dir() -> Path:
     return Path(base) / "process-monitor"
 
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Tokens = Annotated[list[str], NoDecode]
 
 
@@ -54,6 +58,23 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in ("redis", "rediss", "unix"):
+                raise ValueError("must begin with redis://, rediss:// or unix://")
+            _ = parts.port  # raises ValueError for one that is no number
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _check_log_level(cls, value: str) -> str:
+        if value.upper() not in LOG_LEVELS:
+            raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+        return value.upper()
 
     @property
     def resolved_database_url(self) -> str:
@@ -101,14 +122,8 @@ def ensure_token(settings: Settings) -> list[str]:
     path = settings.token_file
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            # O_EXCL: of several that start at once one makes the token, all read the same.
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
+        if not path.exists():
+            _make_token(path)
         token = path.read_text().strip()
     except OSError as error:
         raise SettingsError(
@@ -118,3 +133,16 @@ def ensure_token(settings: Settings) -> list[str]:
     if not token:
         raise SettingsError(f"{path} is empty: remove it, and a new token is made.")
     return [token]
+
+
+def _make_token(path: Path) -> None:
+    """Of several that start at once one makes the token, all read the same.
+
+    The file appears with its token in it, by a link, which unlike a rename never replaces another.
+    """
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".token-") as file:  # 0600
+        file.write(secrets.token_urlsafe(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)

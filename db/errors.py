@@ -56,7 +56,10 @@ def is_conflict(error: BaseException) -> bool:
 
 def is_unavailable(error: BaseException) -> bool:
     """True when the database is gone, shutting down, overloaded, or took too long."""
-    if isinstance(error, exc.TimeoutError | exc.InterfaceError | OSError | TimeoutError):
+    if isinstance(
+        error,
+        DatabaseUnavailable | exc.TimeoutError | exc.InterfaceError | OSError | TimeoutError,
+    ):
         return True
     if isinstance(error, exc.DBAPIError):
         text = str(error).lower()

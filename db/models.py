@@ -91,14 +91,14 @@ Word = String(16).with_variant(
 )
 # 16 MiB in MariaDB; `details` are limited to 1 MiB before they come here.
 LongText = Text().with_variant(
-    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_nopad_bin"), "mysql", "mariadb"
 )
 AutoId = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _text(length: int) -> TypeEngine[str]:
     return String(length).with_variant(
-        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin"), "mysql", "mariadb"
     )
 
 

@@ -246,8 +246,9 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
     formatted = dict(error.formatted)
-    if original is None or isinstance(original, GraphQLError) or error.path is None:
-        # graphql-core's own: syntax, validation, variables.
+    if error.path is None or original is None or getattr(original, "nodes", None):
+        # graphql-core's own, about the document: syntax, validation, variables, arguments. What it
+        # says of a resolver's value points at no node, and is a defect.
         return {**formatted, "extensions": {"code": BAD_USER_INPUT}}
     return {**formatted, **error_of(original)}
 

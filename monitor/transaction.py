@@ -6,7 +6,7 @@ report on the same worker queue up instead of deadlocking. Everything they chang
 together afterwards, one statement per table. Operations in between are plain functions.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -27,6 +27,9 @@ E = TypeVar("E", Worker, Process, Task)
 # A worker's last_seen_at is written at most once in this time.
 SEEN_INTERVAL = timedelta(seconds=1)
 SLOT_SECONDS = (60, 3600)
+# MariaDB takes statements of 16 MiB by default, in which escaping may double a text. Entities that
+# change little may be large, so this cannot be bounded by the reports that come in.
+EVENTS_BYTES = 4 * 1024 * 1024
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 # Built once: SQLAlchemy then finds their compiled form without looking at their parts.
 _LOCK_WORKERS = (
@@ -267,10 +270,8 @@ class Transaction:
         await self._store(models.tasks, self._tasks, rows.task_values)
         await self._store_totals()
         await self._store_activity()
-        if self._events:
-            await self._connection.execute(
-                _ADD_EVENTS, [{"events": encode_events(self._events).decode()}]
-            )
+        for events in _encode_in_parts(self._events) if self._events else ():
+            await self._connection.execute(_ADD_EVENTS, [{"events": events}])
         return bool(self._events)
 
     async def _store(
@@ -308,6 +309,17 @@ class Transaction:
         memory.parents.update((p.id, p.worker_id) for p in self._processes.values())
         memory.parents.update((t.id, t.process_id) for t in self._tasks.values())
         memory.forget_the_oldest()
+
+
+def _encode_in_parts(events: Sequence[Event]) -> Iterator[str]:
+    """All events in one text, unless that is larger than a statement should be."""
+    encoded = encode_events(events)
+    if len(encoded) <= EVENTS_BYTES or len(events) == 1:
+        yield encoded.decode()
+        return
+    half = len(events) // 2
+    yield from _encode_in_parts(events[:half])
+    yield from _encode_in_parts(events[half:])
 
 
 def slot_start(at: datetime, slot_seconds: int) -> datetime:

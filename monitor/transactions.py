@@ -9,6 +9,7 @@ import hashlib
 import logging
 import random
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ BATCH_OPERATIONS = 256
 BATCH_BYTES = 1024 * 1024
 QUEUE_OPERATIONS = 10_000
 ATTEMPTS = 8
+# No lost race is run again after this: workers wait 10 s for an answer, and all others queue up.
+PATIENCE_SECONDS = 6
 SHARDS = 16
 
 
@@ -170,13 +173,14 @@ class Transactions:
                 job.answer.set_result(outcome)
 
     async def _commit_with_retries(self, batch: Sequence[_Job]) -> list[Any]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
         for attempt in range(ATTEMPTS):
             try:
                 return await self._commit(batch)
             except Exception as error:
                 if not (is_conflict(error) or is_unavailable(error)):
                     raise
-                if not _is_worth_another_try(error, attempt):
+                if time.monotonic() > deadline or not _is_worth_another_try(error, attempt):
                     logger.warning("the database cannot be written: %s", error)
                     raise Unavailable from error
                 logger.info("trying again: %s", error)

@@ -2,39 +2,28 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, update
 
 from app.factory import create_app
 from app.settings import Settings
-from db import models
 from db.session import Database
 from monitor.presence import Presence
-from monitor.transactions import Transactions
 from tests.client import Client
 from tests.compat_rest.rows import process_row, worker_row
 from tests.conftest import serving
 from tests.factories import Run, end, register, report, start
+from tests.monitor.reports import replica
+from tests.monitor.silence import make_silent
 
 OFFLINE_AFTER = timedelta(seconds=30)
 
 
 async def fall_silent(database: Database, worker_id: str, *, ago: timedelta) -> None:
-    """As if a monitor that never slept had heard the worker for the last time that long ago."""
-    now = datetime.now(UTC)
-    watch = {"id": 1, "watching_since": now - timedelta(days=30), "last_look_at": now}
-    async with database.writing() as connection:
-        await connection.execute(
-            update(models.workers)
-            .where(models.workers.c.id == worker_id)
-            .values(last_seen_at=now - ago)
-        )
-        await connection.execute(models.watch.delete())
-        await connection.execute(insert(models.watch), [watch])
-    transactions = Transactions(database, on_commit=lambda: None)
-    await Presence(database, transactions, offline_after=OFFLINE_AFTER).look(now)
+    """The worker was heard that long ago, and the monitor looks."""
+    now = await make_silent(database, worker_id, ago=ago)
+    await Presence(database, replica(database), offline_after=OFFLINE_AFTER).look(now)
 
 
 async def heartbeat(client: Client, run: Run) -> None:

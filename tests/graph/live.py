@@ -29,6 +29,8 @@ class LiveServer:
 
     app: FastAPI
     port: int
+    # Of uvicorn: one for each open connection.
+    connections: set[Any]
 
     @property
     def url(self) -> str:
@@ -73,7 +75,7 @@ async def serving_live(app: FastAPI, **options: Any) -> AsyncIterator[LiveServer
         await server.startup()
         ticking = asyncio.create_task(server.main_loop())
         try:
-            yield LiveServer(app, port)
+            yield LiveServer(app, port, server.server_state.connections)
         finally:
             server.should_exit = True
             await ticking

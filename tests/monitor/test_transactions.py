@@ -1,8 +1,11 @@
 """Group commit: many operations, few transactions, and each operation on its own all the same."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from db import models
@@ -13,7 +16,7 @@ from monitor.ids import new_id
 from monitor.processes import end_process, start_process
 from monitor.tasks import TaskUpdate, update_task, update_tasks
 from monitor.transaction import Needs, Transaction
-from monitor.transactions import QUEUE_OPERATIONS, operation
+from monitor.transactions import QUEUE_OPERATIONS, Operation, operation
 from monitor.workers import record_heartbeat, register_worker
 from tests.monitor.reports import count_rows, events_of, register, replica, revisions_of
 
@@ -81,13 +84,18 @@ async def test_each_operation_sees_what_those_before_it_did(database: Database) 
 async def test_a_defect_harms_only_the_operation_that_has_it(database: Database) -> None:
     transactions = replica(database)
     workers = [await register(transactions) for _ in range(5)]
-    answers = await asyncio.gather(
-        *(transactions.run(start_process, worker_id=worker.id) for worker in workers[:3]),
-        transactions.run(rename_and_fail, worker_id=workers[3].id),
-        *(transactions.run(start_process, worker_id=worker.id) for worker in workers[3:]),
-        return_exceptions=True,
-    )
-    assert [type(answer) for answer in answers] == [tuple, tuple, tuple, Defect, tuple, tuple]
+    starting = [
+        asyncio.ensure_future(transactions.run(start_process, worker_id=worker.id))
+        for worker in workers[:3]
+    ]
+    failing = asyncio.ensure_future(transactions.run(rename_and_fail, worker_id=workers[3].id))
+    starting += [
+        asyncio.ensure_future(transactions.run(start_process, worker_id=worker.id))
+        for worker in workers[3:]
+    ]
+    with pytest.raises(Defect):
+        await failing
+    await asyncio.gather(*starting)
     async with database.reading() as connection:
         names = await connection.execute(select(models.workers.c.name))
         assert set(names.scalars()) == {"worker"}
@@ -104,24 +112,22 @@ async def test_a_refusal_harms_nobody_and_leaves_nothing(database: Database) -> 
     process, (task, _) = await transactions.run(start_process, worker_id=worker.id)
     before, events = await count_rows(database), await events_of(database)
     too_long = "x" * (MEBIBYTE + 1)
-    refused: list[object] = await asyncio.gather(
-        transactions.run(start_process, worker_id=new_id("worker")),
-        transactions.run(record_heartbeat, worker_id="nobody"),
-        transactions.run(register_worker, name="n" * 256, version="v", task_definitions=()),
-        transactions.run(update_task, task_id="x", status=TaskStatus.ERROR, details=None),
-        transactions.run(update_task, task_id=task.id, status=TaskStatus.ERROR, details=too_long),
-        transactions.run(
-            end_process, process_id=process.id, status=ProcessStatus.RUNNING, details=None
-        ),
-        transactions.run(
-            end_process, process_id=new_id("process"), status=ProcessStatus.ERROR, details=None
-        ),
-        transactions.run(
+    success = TaskStatus.SUCCESS
+
+    def call(operation: Operation[..., Any], **arguments: Any) -> Awaitable[Any]:
+        return transactions.run(operation, **arguments)
+
+    refused = await asyncio.gather(
+        call(start_process, worker_id=new_id("worker")),
+        call(record_heartbeat, worker_id="nobody"),
+        call(register_worker, name="n" * 256, version="v", task_definitions=()),
+        call(update_task, task_id="x", status=success, details=None),
+        call(update_task, task_id=task.id, status=success, details=too_long),
+        call(end_process, process_id=process.id, status=ProcessStatus.RUNNING, details=None),
+        call(end_process, process_id=new_id("process"), status=ProcessStatus.ERROR, details=None),
+        call(
             update_tasks,
-            updates=[
-                TaskUpdate(task.id, TaskStatus.SUCCESS),
-                TaskUpdate(new_id("task"), TaskStatus.SUCCESS),
-            ],
+            updates=[TaskUpdate(task.id, success), TaskUpdate(new_id("task"), success)],
         ),
         return_exceptions=True,
     )

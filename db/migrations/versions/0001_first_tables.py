@@ -39,7 +39,7 @@ def _ascii(length: int) -> sa.types.TypeEngine[str]:
 
 def _text(length: int) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(
-        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), *MARIADB
+        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin"), *MARIADB
     )
 
 
@@ -54,7 +54,7 @@ def _count(name: str, type_: type[sa.Integer] = sa.Integer) -> sa.Column[int]:
 _ID = _ascii(64)
 _WORD = _ascii(16)
 _LONG_TEXT = sa.Text().with_variant(
-    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MARIADB
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_nopad_bin"), *MARIADB
 )
 _INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MARIADB)
 

@@ -1,0 +1,174 @@
+"""The command: what cannot be started is said in one sentence, and what runs ends when told."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import TOKEN
+from tests.servers import MariaDb, MonitorServer, RedisServer, free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """`process-monitor` with these arguments, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "MONITOR_DATA_DIR": str(folder), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def assert_refused(done: "subprocess.CompletedProcess[str]", *said: str) -> None:
+    """Status 1, one line on stderr with these texts, nothing else."""
+    assert done.returncode == 1
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("process-monitor: ")
+    for text in said:
+        assert text in line
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert_refused(run(tmp_path, "serve", "--port", port), f"127.0.0.1:{port}", "--port")
+
+
+def test_a_database_url_that_is_none_is_told_without_its_password(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", DATABASE_URL="oracle://me:secret@db/monitor")
+    assert_refused(done, "DATABASE_URL", "oracle")
+    assert "secret" not in done.stderr
+
+
+def test_a_database_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    url = f"mariadb://me:secret@127.0.0.1:{free_port()}/monitor"
+    done = run(tmp_path, "serve", "--port", str(free_port()), DATABASE_URL=url)
+    assert_refused(done, "database", "127.0.0.1")
+    assert "secret" not in done.stderr
+
+
+def test_a_database_that_does_not_know_us_is_told(tmp_path: Path, mariadb: MariaDb) -> None:
+    url = mariadb.url("monitor").replace("root@", "stranger:secret@")
+    done = run(tmp_path, "migrate", DATABASE_URL=url)
+    assert_refused(done, "Access denied", "stranger")
+    assert "secret" not in done.stderr
+
+
+def test_several_server_processes_without_redis_are_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", "--port", str(free_port()), "--workers", "2")
+    assert_refused(done, "--workers", "REDIS_URL")
+
+
+def test_no_server_process_at_all_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", "--port", str(free_port()), "--workers", "0")
+    assert_refused(done, "--workers")
+
+
+def test_variables_that_cannot_be_are_named(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", REDIS_URL="nonsense", MONITOR_FEED_LENGTH="few")
+    assert done.returncode == 1
+    assert "REDIS_URL: " in done.stderr
+    assert "MONITOR_FEED_LENGTH: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_token_is_made_printed_and_the_same_after_a_restart(tmp_path: Path) -> None:
+    tokens = []
+    for _ in range(2):
+        server = MonitorServer(tmp_path, {})
+        server.start()
+        path = tmp_path / "data" / "token"
+        tokens.append(path.read_text().strip())
+        printed = server.log.read_text()
+        assert tokens[-1] in printed
+        assert str(path) in printed
+        headers = {"Authorization": f"Bearer {tokens[-1]}"}
+        body = {"name": "w", "version": "v1", "tasks": []}
+        assert httpx.post(f"{server.url}/matricula", json=body, headers=headers).is_success
+        server.stop()
+    assert tokens[0] == tokens[1]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@contextmanager
+def under_way(server: MonitorServer) -> Iterator[None]:
+    """A client that has a connection open, and one in the middle of a request."""
+    with httpx.Client(base_url=server.url) as idle, socket.socket() as half:
+        assert idle.get("/version").status_code == 200
+        half.connect(("127.0.0.1", server.port))
+        half.sendall(
+            b"POST /healthchecker HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Authorization: Bearer " + TOKEN.encode() + b"\r\nContent-Length: 100\r\n\r\n{"
+        )
+        yield
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_ends_everything_within_five_seconds(
+    tmp_path: Path, redis_server: RedisServer, how: signal.Signals, workers: int
+) -> None:
+    env = {"TOKEN": TOKEN, "REDIS_URL": redis_server.url}
+    server = MonitorServer(tmp_path, env, "--workers", str(workers))
+    server.start()
+    assert server.process is not None
+    with under_way(server):
+        begun = time.monotonic()
+        server.process.send_signal(how)
+        server.process.wait(10)
+        assert time.monotonic() - begun < 5
+    assert not listens(server.port)
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_server_processes_end_with_the_one_that_started_them(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    env = {"TOKEN": TOKEN, "REDIS_URL": redis_server.url}
+    server = MonitorServer(tmp_path, env, "--workers", "2")
+    server.start()
+    with under_way(server):
+        server.kill()
+        deadline = time.monotonic() + 5
+        # Orphans give no event: their port is all there is to see of them.
+        while listens(server.port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    again = MonitorServer(tmp_path, env, "--workers", "2", port=server.port)
+    again.start()
+    again.stop()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_schema_can_be_exported_without_any_service(tmp_path: Path) -> None:
+    done = run(tmp_path, "export-schema")
+    assert done.returncode == 0
+    assert "type Query {" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_migrating_makes_the_tables_and_checking_finds_them_right(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
+    assert (tmp_path / "monitor.db").exists()
+    done = run(tmp_path, "check")
+    assert (done.returncode, done.stdout) == (0, "0 differences\n")

@@ -1,0 +1,160 @@
+"""The configuration: what is read, what is made, and how faults are told."""
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from app.settings import Settings, SettingsError, ensure_token, load_settings
+
+NAMES = [
+    "DATABASE_URL",
+    "MYSQL_USER",
+    "MYSQL_PASSWORD",
+    "MYSQL_DATABASE",
+    "SERVER",
+    "TOKEN",
+    "READ_TOKEN",
+    "REDIS_URL",
+]
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of ours is set, and no .env lies around."""
+    for name in [*NAMES, *(name for name in os.environ if name.startswith("MONITOR_"))]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MONITOR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.resolved_database_url == f"sqlite:///{tmp_path / 'data' / 'monitor.db'}"
+    assert settings.redis_url is None
+    assert settings.offline_after_seconds == 30
+
+
+def test_a_dot_env_file_is_read_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("TOKEN=from-file\nMONITOR_OFFLINE_AFTER_SECONDS=7\n")
+    assert load_settings().token == ["from-file"]
+    monkeypatch.setenv("TOKEN", "from-environment")
+    settings = load_settings()
+    assert (settings.token, settings.offline_after_seconds) == (["from-environment"], 7)
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TOKEN", "DATABASE_URL", "REDIS_URL", "MONITOR_OFFLINE_AFTER_SECONDS"):
+        monkeypatch.setenv(name, "")
+    settings = load_settings()
+    assert (settings.token, settings.redis_url) == ([], None)
+    assert settings.resolved_database_url.startswith("sqlite:///")
+
+
+def test_several_tokens_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "new, old,,")
+    assert ensure_token(load_settings()) == ["new", "old"]
+
+
+@pytest.mark.parametrize(
+    ("server", "url"),
+    [
+        ("db", "mariadb://me:p%40ss%2Fword@db:3306/monitor"),
+        ("db:3307", "mariadb://me:p%40ss%2Fword@db:3307/monitor"),
+    ],
+)
+def test_the_predecessors_variables_make_the_database_url(
+    monkeypatch: pytest.MonkeyPatch, server: str, url: str
+) -> None:
+    for name, value in (
+        ("MYSQL_USER", "me"),
+        ("MYSQL_PASSWORD", "p@ss/word"),
+        ("MYSQL_DATABASE", "monitor"),
+        ("SERVER", server),
+    ):
+        monkeypatch.setenv(name, value)
+    assert load_settings().resolved_database_url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATABASE_URL", "not a url", "DATABASE_URL: "),
+        ("DATABASE_URL", "postgresql://db/monitor", "DATABASE_URL: postgresql is not supported"),
+        ("DATABASE_URL", "sqlite://", "DATABASE_URL: SQLite needs a file"),
+        ("MONITOR_OFFLINE_AFTER_SECONDS", "soon", "MONITOR_OFFLINE_AFTER_SECONDS: "),
+        ("MONITOR_OFFLINE_AFTER_SECONDS", "0", "MONITOR_OFFLINE_AFTER_SECONDS: "),
+        ("MONITOR_FEED_LENGTH", "1", "MONITOR_FEED_LENGTH: "),
+        ("MONITOR_LOG_LEVEL", "loud", "MONITOR_LOG_LEVEL: "),
+        ("REDIS_URL", "localhost:6379", "REDIS_URL: "),
+        ("REDIS_URL", "redis://localhost:port/0", "REDIS_URL: "),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value).startswith(said)
+
+
+def test_a_password_is_not_told_with_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret-password@db/monitor")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert "secret-password" not in str(raised.value)
+
+
+def test_without_a_token_one_is_made_that_only_the_owner_can_read(tmp_path: Path) -> None:
+    settings = load_settings()
+    [token] = ensure_token(settings)
+    assert len(token) >= 32
+    path = tmp_path / "data" / "token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().strip() == token
+    assert ensure_token(settings) == [token]
+    assert ensure_token(load_settings()) == [token]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_token_that_is_set_makes_no_file(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, token=["mine"], MONITOR_DATA_DIR=tmp_path / "unused")
+    assert ensure_token(settings) == ["mine"]
+    assert not (tmp_path / "unused").exists()
+
+
+def test_several_that_start_at_once_agree_on_the_token(tmp_path: Path) -> None:
+    starters = 8
+    with ThreadPoolExecutor(starters) as pool:
+        for round_ in range(100):
+            settings = Settings(_env_file=None, MONITOR_DATA_DIR=tmp_path / f"data {round_}")
+            together = Barrier(starters)
+
+            def start(settings: Settings = settings, together: Barrier = together) -> list[str]:
+                together.wait()
+                return ensure_token(settings)
+
+            tokens = [started.result() for started in [pool.submit(start) for _ in range(starters)]]
+            assert tokens == [[settings.token_file.read_text().strip()]] * starters
+
+
+def test_a_token_file_that_is_empty_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "token").write_text("\n")
+    with pytest.raises(SettingsError, match="is empty"):
+        ensure_token(load_settings())
+
+
+def test_a_folder_that_cannot_be_made_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MONITOR_DATA_DIR", str(tmp_path / "file" / "data"))
+    with pytest.raises(SettingsError, match="Set TOKEN, or MONITOR_DATA_DIR"):
+        ensure_token(load_settings())

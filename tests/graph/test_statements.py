@@ -1,0 +1,165 @@
+"""What a query costs the database: statements do not grow with rows, nor figures with history."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import event
+
+from app.factory import create_app
+from app.settings import Settings
+from db.session import Database
+from monitor.entities import Entity, TaskDefinition
+from tests.client import Client
+from tests.conftest import serving
+from tests.factories import register, run_all
+from tests.stored import THEN, a_process, a_task, a_worker, store
+
+STEPS = (TaskDefinition("a", "v1"), TaskDefinition("b", "v1"))
+# Set in the test's own context: what loops of the application send meanwhile is not counted.
+_counted: ContextVar[list[str] | None] = ContextVar("_counted", default=None)
+
+
+@contextmanager
+def counting() -> Iterator[list[str]]:
+    """The statements that the requests inside the block send."""
+    statements: list[str] = []
+    token = _counted.set(statements)
+    yield statements
+    _counted.reset(token)
+
+
+def _count(_: Any, __: Any, statement: str, *___: Any) -> None:
+    if (statements := _counted.get()) is not None:
+        statements.append(statement)
+
+
+@pytest.fixture
+def app(settings: Settings) -> FastAPI:
+    app = create_app(settings)
+    database: Database = app.state.monitor.database
+    event.listen(database.read_engine.sync_engine, "before_cursor_execute", _count)
+    event.listen(database.write_engine.sync_engine, "before_cursor_execute", _count)
+    return app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[Client]:
+    async with serving(app) as client:
+        yield client
+
+
+def histories(number: int) -> Sequence[Entity]:
+    """Workers with three processes of two tasks; of each second process none was reported on."""
+    entities: list[Entity] = []
+    for _ in range(number):
+        worker = a_worker(task_definitions=STEPS)
+        entities.append(worker)
+        for n in range(3):
+            process = a_process(worker, started_at=THEN + timedelta(seconds=n))
+            tasks = [a_task(process, position=position) for position in (1, 2)]
+            if n % 2:
+                process = replace(process, current_task_id=tasks[1].id)
+            entities += [process, *tasks]
+    return entities
+
+
+EVERYTHING = """
+{
+  workers(first: 500) {
+    edges { node {
+      counts { total } taskDefinitions { name }
+      processes(first: 2) { edges { node {
+        progress
+        worker { name }
+        tasks { name process { status worker { name } } }
+        currentTask { position process { currentTask { name } } }
+      } } }
+    } }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "at_most"),
+    [
+        # What is loaded along two ways (a task in hand, or the first one) may take one more.
+        (EVERYTHING, 9),
+        ("{ workers(first: 500) { edges { node { processes { edges { cursor } } } } } }", 2),
+        ("{ processes(first: 500) { edges { node { worker { name } tasks { name } } } } }", 3),
+        ("{ processes(first: 500) { edges { node { currentTask { process { status } } } } } }", 5),
+        ("{ tasks(first: 500) { edges { node { process { worker { name } } } } } }", 3),
+    ],
+)
+async def test_a_query_sends_no_more_statements_for_200_rows_than_for_2(
+    client: Client, database: Database, query: str, at_most: int
+) -> None:
+    await store(database, *histories(2))
+    with counting() as for_two:
+        await client.graphql(query)
+    assert at_most // 2 < len(for_two) <= at_most
+    await store(database, *histories(198))
+    with counting() as for_many:
+        data = await client.graphql(query)
+    assert len(next(iter(data.values()))["edges"]) >= 200
+    assert len(for_many) <= at_most
+
+
+async def test_500_workers_with_all_below_them_take_a_handful_of_statements(
+    client: Client, database: Database
+) -> None:
+    await store(database, *histories(500))
+    with counting() as statements:
+        workers = (await client.graphql(EVERYTHING))["workers"]["edges"]
+    processes = [edge["node"] for w in workers for edge in w["node"]["processes"]["edges"]]
+    assert (len(workers), len(processes)) == (500, 1000)
+    assert all(len(process["tasks"]) == 2 for process in processes)
+    assert {process["currentTask"]["position"] for process in processes} == {1, 2}
+    assert len(statements) <= 9
+
+
+async def test_many_single_reads_are_one_statement(client: Client, database: Database) -> None:
+    workers = [a_worker() for _ in range(40)]
+    await store(database, *workers)
+    query = " ".join(f'w{n}: worker(id: "{w.id}") {{ name }}' for n, w in enumerate(workers))
+    with counting() as statements:
+        data = await client.graphql(f"{{ {query} }}")
+    assert len(data) == 40
+    assert len(statements) == 1
+
+
+async def test_figures_read_no_history(client: Client) -> None:
+    await run_all(client, await register(client, "a"))
+    with counting() as statements:
+        await client.graphql("{ summary { workersOnline processes { total } } }")
+    assert tables_of(statements) == {"totals"}
+    with counting() as statements:
+        await client.graphql(
+            '{ activity(since: "2026-01-01T00:00:00Z", slotSeconds: 86400) { at } }'
+        )
+    assert tables_of(statements) == {"activity"}
+    with counting() as statements:
+        assert (await client.get("/dashboard_workers")).status_code == 200
+    assert tables_of(statements) == {"totals", "workers"}
+    with counting() as statements:
+        await client.graphql("{ workers { edges { node { averageRuntimeSeconds } } } }")
+    assert tables_of(statements) == {"workers"}
+
+
+async def test_what_needs_no_database_asks_none(client: Client) -> None:
+    with counting() as statements:
+        await client.graphql("{ version feedCursor __schema { types { name } } }")
+    assert statements == []
+
+
+def tables_of(statements: Sequence[str]) -> set[str]:
+    """The tables that the statements read."""
+    words = " ".join(statements).replace("`", "").split()
+    return {after for word, after in pairwise(words) if word in ("FROM", "JOIN")}
