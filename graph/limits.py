@@ -45,8 +45,8 @@ MAX_FIELDS = 500
 MAX_SAME_NAME = 50
 # Objects that one request may ask for: page sizes multiplied along the nesting and added up.
 MAX_NODES = 100_000
-# Fields of all these objects: 100,000 take a second, in which nothing else is answered. Three levels
-# of pages of the default size fit in.
+# Fields of all these objects: 100,000 take a second, in which nothing else is answered. Three
+# levels of pages of the default size fit in.
 MAX_VALUES = 500_000
 
 # Lists without a page size: an estimate, where the real number is known only afterwards.

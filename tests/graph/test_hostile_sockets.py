@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.factory import create_app
+from app.server import SocketProtocol
 from app.settings import Settings
 from tests.factories import register, report, start
 from tests.graph.live import LiveServer, Socket, serving_live
@@ -87,8 +88,8 @@ def buffers_are_full(server: LiveServer) -> bool:
     return any(not connection.writable.is_set() for connection in sockets(server))
 
 
-def sockets(server: LiveServer) -> list[object]:
-    return [c for c in list(server.connections) if hasattr(c, "writable")]
+def sockets(server: LiveServer) -> list[SocketProtocol]:
+    return [c for c in list(server.connections) if isinstance(c, SocketProtocol)]
 
 
 async def test_all_operations_of_a_deaf_socket_together_hold_little(patient: LiveServer) -> None:
