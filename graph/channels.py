@@ -13,7 +13,7 @@ The same goes for a channel whose events wait for a database that is slow or gon
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -23,14 +23,14 @@ from graphql import ExecutionResult, Executor
 
 from graph.context import Context
 from graph.engine import Engine, Prepared, encode_result, error_of, is_unavailable
+from graph.index import FilterIndex
 from graph.loaders import Loaders
 from graph.sharing import shared_form
 from graph.subscriptions import Following, event_type
 from monitor.auth import READER, Principal
-from monitor.entities import Entity, Process, Task, Worker, fold
 from monitor.errors import CursorExpired, Unavailable
 from monitor.feed import Cursor, Position
-from monitor.filters import Filter, ProcessFilter, TaskFilter, WorkerFilter
+from monitor.filters import Filter
 from monitor.live import Batch
 from monitor.monitor import Monitor
 
@@ -376,7 +376,7 @@ class Channels:
         self.statistics = Statistics()
         self._engine = engine
         self._channels: dict[object, Channel] = {}
-        self._index = _Index()
+        self._index: FilterIndex[Channel] = FilterIndex()
         self._context: tuple[Batch, Context] | None = None
         self._root: tuple[Batch, int, object] | None = None
         monitor.live.listeners.append(self)
@@ -415,7 +415,7 @@ class Channels:
         if channel is None:
             channel = Channel(self, key, executor, following.matching)
             self._channels[key] = channel
-            self._index.add(channel)
+            self._index.add(channel, channel.matching)
         subscriber = Subscriber(channel, sink, after or following.after)
         channel.members.add(subscriber)
         subscriber.start()
@@ -424,7 +424,7 @@ class Channels:
     def remove(self, channel: Channel) -> None:
         """Forgets a channel that nobody follows any more."""
         if self._channels.pop(channel.key, None) is not None:
-            self._index.remove(channel)
+            self._index.remove(channel, channel.matching)
             channel.close()
 
     def on_batch(self, batch: Batch) -> None:
@@ -461,85 +461,3 @@ class Channels:
         # What an event shows does not depend on who looks: rights are part of the key, and
         # whoever may subscribe may read everything.
         return Context(self.monitor, READER, loaders)
-
-
-class _Index:
-    """Which channels an entity can concern: by the narrowest of the ids they filter on."""
-
-    def __init__(self) -> None:
-        self._by_id: dict[tuple[type[Entity], str, str], dict[Channel, None]] = {}
-        self._by_name: dict[tuple[type[Entity], str], dict[Channel, None]] = {}
-
-    def add(self, channel: Channel) -> None:
-        ids, names = _places(channel.matching)
-        for place in ids:
-            self._by_id.setdefault(place, {})[channel] = None
-        for name in names:
-            self._by_name.setdefault(name, {})[channel] = None
-
-    def remove(self, channel: Channel) -> None:
-        ids, names = _places(channel.matching)
-        for place in ids:
-            _discard(self._by_id, place, channel)
-        for name in names:
-            _discard(self._by_name, name, channel)
-
-    def find(self, entity: Entity) -> list[Channel]:
-        """The channels whose filter may match; each once."""
-        type_ = type(entity)
-        found: dict[Channel, None] = {}
-        for kind, id_ in _ids_of(entity):
-            found.update(self._by_id.get((type_, kind, id_), {}))
-        name = fold(getattr(entity, "name", ""))
-        for (wanted, part), channels in self._by_name.items():
-            if wanted is type_ and part in name:
-                found.update(channels)
-        return list(found)
-
-
-def _discard(places: dict[Any, dict[Channel, None]], place: Any, channel: Channel) -> None:
-    places[place].pop(channel, None)
-    if not places[place]:
-        del places[place]
-
-
-def _places(
-    matching: Filter,
-) -> tuple[set[tuple[type[Entity], str, str]], set[tuple[type[Entity], str]]]:
-    """Where a filter stands in the index: under each id it names, else under its part of a name."""
-    type_: type[Entity]
-    choices: tuple[tuple[str, Sequence[str] | None], ...]
-    match matching:
-        case WorkerFilter():
-            type_, choices = Worker, (("id", matching.ids),)
-            part = matching.name_contains
-        case ProcessFilter():
-            type_, part = Process, None
-            choices = (("id", matching.ids), ("worker", matching.worker_ids))
-        case TaskFilter():
-            type_, part = Task, matching.name_contains
-            choices = (
-                ("id", matching.ids),
-                ("process", matching.process_ids),
-                ("worker", matching.worker_ids),
-            )
-        case _:
-            raise TypeError(f"{matching!r} has no place in the index")
-    for kind, ids in choices:
-        if ids is not None:
-            return {(type_, kind, id_) for id_ in ids}, set()
-    return set(), {(type_, fold(part or ""))}
-
-
-def _ids_of(entity: Entity) -> tuple[tuple[str, str], ...]:
-    match entity:
-        case Worker():
-            return (("id", entity.id),)
-        case Process():
-            return ("id", entity.id), ("worker", entity.worker_id)
-        case Task():
-            return (
-                ("id", entity.id),
-                ("process", entity.process_id),
-                ("worker", entity.worker_id),
-            )

@@ -246,9 +246,13 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
     formatted = dict(error.formatted)
-    if error.path is None or original is None or getattr(original, "nodes", None):
-        # graphql-core's own, about the document: syntax, validation, variables, arguments. What it
-        # says of a resolver's value points at no node, and is a defect.
+    if (
+        error.path is None
+        or original is None
+        # What graphql-core says of an argument points at it; of a resolver's value, at nothing.
+        or (isinstance(original, GraphQLError) and original.nodes)
+    ):
+        # About the document: syntax, validation, variables, arguments.
         return {**formatted, "extensions": {"code": BAD_USER_INPUT}}
     return {**formatted, **error_of(original)}
 

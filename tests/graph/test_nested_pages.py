@@ -7,7 +7,7 @@ import pytest
 
 from db.session import Database
 from monitor.entities import Process, ProcessStatus, Worker
-from tests.client import Client
+from tests.client import Client, GraphQLErrors
 from tests.stored import THEN, a_process, a_task, a_worker, store
 
 SECOND = timedelta(seconds=1)
@@ -170,3 +170,22 @@ async def test_the_way_down_and_up_again_meets_the_same_entities(
         "currentTask": {"position": 1, "process": {"worker": {"name": "top"}}},
         "tasks": [{"position": 1, "process": up}, {"position": 2, "process": up}],
     }
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_more_tasks_than_fit_are_refused_and_asked_for_in_parts(
+    client: Client, database: Database
+) -> None:
+    worker = a_worker()
+    processes = [a_process(worker, task_count=10_001) for _ in range(5)]
+    tasks = [a_task(process, position=n + 1) for process in processes for n in range(10_001)]
+    await store(database, worker, *processes, *tasks)
+    query = """
+    query ($n: Int) { processes(first: $n) { edges { node { tasks { position } } } } }
+    """
+    with pytest.raises(GraphQLErrors) as refused:
+        await client.graphql(query, n=5)
+    assert set(refused.value.codes) == {"BAD_USER_INPUT"}
+    data = await client.graphql(query, n=1)
+    (process,) = data["processes"]["edges"]
+    assert [task["position"] for task in process["node"]["tasks"]] == list(range(1, 10_002))
