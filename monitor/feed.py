@@ -322,12 +322,11 @@ class RedisFeed:
         entries = await self.read(after)
         if entries:
             return entries
-        try:
-            news = await self._follower.xread(
+        news = await _answer(
+            self._follower.xread(
                 {_STREAM: _stream_id(after)}, count=1, block=int(FOLLOW_SECONDS * 1000)
             )
-        except (RedisError, OSError) as error:
-            raise Unavailable("The live feed is unavailable right now; try again") from error
+        )
         # What woke us may not be what follows: the log may have lost or trimmed entries since the
         # look above, and XREAD would not say so.
         return await self.read(after) if news else []
@@ -337,11 +336,21 @@ class RedisFeed:
         await self._follower.aclose()
 
     async def _run(self, script: str, *arguments: Any) -> Any:
-        try:
-            running = self._scripts[script](keys=[_STREAM, _EPOCH], args=list(arguments))
-            return await cast(Awaitable[Any], running)
-        except (RedisError, OSError) as error:
-            raise Unavailable("The live feed is unavailable right now; try again") from error
+        running = self._scripts[script](keys=[_STREAM, _EPOCH], args=list(arguments))
+        return await _answer(cast(Awaitable[Any], running))
+
+
+async def _answer(command: Awaitable[Any]) -> Any:
+    """What Redis answers. Raises Unavailable."""
+    try:
+        return await command
+    except (RedisError, OSError) as error:
+        raise Unavailable("The live feed is unavailable right now; try again") from error
+    finally:
+        # redis-py swallows a cancellation that comes while it connects.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
 
 
 def _stream_id(position: Position) -> str:
