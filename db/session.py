@@ -1,7 +1,8 @@
 """Connections: one engine for reading, one for writing, and what SQLite and MariaDB need."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any
 
@@ -36,7 +37,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection in autocommit. Raises DatabaseUnavailable."""
-        with _translated():
+        with _translated(), _cancelled_first():
             async with self.read_engine.connect() as connection:
                 yield connection
 
@@ -47,18 +48,33 @@ class Database:
         Errors come out as SQLAlchemy raised them: `monitor.transactions` decides what to retry.
         Raises CommitUnknown when the connection broke during the commit.
         """
-        async with self.write_engine.connect() as connection, connection.begin() as transaction:
-            yield connection
-            try:
-                await transaction.commit()
-            except Exception as error:
-                if is_unavailable(error):
-                    raise CommitUnknown(str(error)) from error
-                raise
+        with _cancelled_first():
+            async with self.write_engine.connect() as connection, connection.begin() as transaction:
+                yield connection
+                try:
+                    await transaction.commit()
+                except Exception as error:
+                    if is_unavailable(error):
+                        raise CommitUnknown(str(error)) from error
+                    raise
 
     async def close(self) -> None:
         await self.read_engine.dispose()
         await self.write_engine.dispose()
+
+
+@contextmanager
+def _cancelled_first() -> Iterator[None]:
+    """Cancelled in the midst of a statement, a driver may end with an error of its own, of a
+    connection that it closed; who cancelled must not wait for ever for that reason.
+    """
+    try:
+        yield
+    except Exception as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        raise
 
 
 class _translated:
@@ -106,7 +122,8 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
         connect_args={
             "init_command": _MARIADB_SESSION,
             "connect_timeout": 5,
-            "read_timeout": 30,
+            # Later than max_statement_time: cuts off only a server that does not answer at all.
+            "read_timeout": 12,
         },
     )
 

@@ -53,7 +53,7 @@ class HttpEndpoint:
             return explorer_response()
         media_type = JSON
         try:
-            media_type = choose_media_type(request.headers.get("accept"))
+            media_type = choose_media_type(", ".join(request.headers.getlist("accept")))
             principal = self._authenticator.principal(
                 bearer_token(request.headers.get("authorization"))
             )
@@ -121,7 +121,7 @@ def wants_explorer(request: Request) -> bool:
     )
 
 
-def choose_media_type(accept: str | None) -> str:
+def choose_media_type(accept: str) -> str:
     """Of the two media types, the one the client likes better. Raises BadRequest (406)."""
     if not accept:
         return JSON

@@ -173,8 +173,9 @@ class Socket:
         self._operations[id_] = asyncio.create_task(self._fail(id_, errors), name="error")
 
     def _forget(self, id_: str) -> None:
-        """The operation is over; its id may be used again."""
-        self._operations.pop(id_, None)
+        """The operation that this task runs is over; its id may be used again."""
+        if self._operations.get(id_) is asyncio.current_task():
+            del self._operations[id_]
 
     async def _initialise(self) -> Principal | None:
         """Waits for connection_init and checks its token; None when the client went away."""

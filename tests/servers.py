@@ -158,6 +158,15 @@ class MariaDb:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        """It keeps its connections, but answers nobody until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def execute(self, sql: str) -> None:
         """Runs statements with the command line client."""
         client = find_program("mariadb")

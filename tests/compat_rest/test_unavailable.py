@@ -88,6 +88,23 @@ async def test_every_route_says_503_while_the_database_is_gone_and_works_when_it
         assert (await worker_row(client, run.worker))["processed"] == 1
 
 
+async def test_a_database_that_hangs_is_down_for_who_asks_for_health(
+    own_settings: Settings, own_mariadb: MariaDb
+) -> None:
+    async with serving(create_app(own_settings)) as client:
+        worker_id = await register(client)
+        own_mariadb.freeze()
+        try:
+            async with asyncio.timeout(10):
+                health = await client.get("/health")
+        finally:
+            own_mariadb.thaw()
+        assert health.status_code == 503
+        assert health.json()["database"] == "down"
+        assert (await client.post("/healthchecker", {"id": worker_id})).json() == {"health": 1}
+        assert (await client.get("/health")).status_code == 200
+
+
 async def test_a_database_killed_amid_reports_keeps_each_one_whole_or_not_at_all(
     own_settings: Settings, own_mariadb: MariaDb
 ) -> None:

@@ -27,6 +27,7 @@ from monitor.monitor import Monitor
 from monitor.processes import start_process
 from monitor.transactions import Transactions
 from monitor.workers import register_worker
+from tests.tasks import stop
 
 REVISIONS = "subscription ($after: String) { processes(after: $after) { process { revision } } }"
 WITH_WORKER = "subscription { processes { process { revision worker { name } } } }"
@@ -156,8 +157,7 @@ async def parts(database_url: str) -> AsyncIterator[Parts]:
     parts.live.position = await parts.feed.open()
     reading = asyncio.create_task(parts.live.run())
     yield parts
-    reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
+    await stop(reading)
     await database.close()
 
 

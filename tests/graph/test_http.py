@@ -1,6 +1,7 @@
 """GraphQL over HTTP: every request gets a JSON answer with the right status, whatever it is."""
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -148,6 +149,12 @@ async def test_the_client_chooses_the_media_type(client: Client, accept: str, an
     assert response.headers["content-type"] == f"{answer}; charset=utf-8"
 
 
+async def test_what_the_client_takes_may_be_said_in_several_lines(client: Client) -> None:
+    headers = [("Accept", "text/plain"), ("Accept", GRAPHQL), *client.headers.items()]
+    response = await client.http.post("/graphql", json=VERSION, headers=headers)
+    assert response.headers["content-type"] == f"{GRAPHQL}; charset=utf-8"
+
+
 @pytest.mark.parametrize(
     "accept", ["text/plain", "text/html", f"{JSON};q=0", f"{JSON};charset=utf-16", ",", "json"]
 )
@@ -253,3 +260,16 @@ async def test_a_reader_that_changes_something_is_forbidden(client: Client) -> N
     query = 'mutation { heartbeat(workerId: "worker_0") { id } }'
     response = await send(client.with_token(READ_TOKEN), {"query": query}, accept=GRAPHQL)
     assert (response.status_code, code(response)) == (200, "FORBIDDEN")
+
+
+async def test_a_browser_gets_the_explorer_without_a_token(client: Client) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = await client.http.get("/graphql", headers=browser)
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    loaded = re.findall(r'(?:src|href)="(graphql/static/[^"]+)"', page.text)
+    assert len(loaded) > 4
+    for address in loaded:
+        assert (await client.http.get(f"/{address}")).status_code == 200
+    query = await client.http.get("/graphql", params=VERSION, headers=browser)
+    assert (query.status_code, code(query)) == (401, "UNAUTHENTICATED")

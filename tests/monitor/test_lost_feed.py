@@ -13,6 +13,7 @@ from monitor.live import Batch, Live
 from monitor.relay import Relay
 from tests.monitor.reports import register, replica
 from tests.servers import RedisServer
+from tests.tasks import stop
 
 STREAM = "process_monitor:feed"
 
@@ -38,8 +39,7 @@ async def fall_back(server: RedisServer) -> None:
 async def running(work: Live | Relay) -> AsyncIterator[None]:
     task = asyncio.create_task(work.run())
     yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await stop(task)
 
 
 async def another_epoch(feed: Feed, than: Position) -> None:

@@ -16,6 +16,7 @@ from monitor.relay import Relay
 from monitor.tasks import update_task
 from monitor.transactions import Transactions
 from monitor.workers import register_worker
+from tests.tasks import stop
 
 
 class FlakyFeed(MemoryFeed):
@@ -80,9 +81,7 @@ async def test_relays_that_take_turns_move_everything_once_and_in_order(
     for relay in relays:
         relay.wake()
     await drain(relays[0], database)
-    for task in moving:
-        task.cancel()
-    await asyncio.gather(*moving, return_exceptions=True)
+    await stop(*moving)
 
     revisions = await told(feed, start)
     assert len(revisions) == 4 * 3
@@ -98,8 +97,7 @@ async def test_what_a_killed_replica_left_is_moved_without_a_wake(database: Data
     async with asyncio.timeout(10):
         entries = await feed.follow(start)
     assert entries
-    moving.cancel()
-    await asyncio.gather(moving, return_exceptions=True)
+    await stop(moving)
 
 
 async def test_while_the_feed_is_gone_the_outbox_waits(database: Database) -> None:
@@ -117,8 +115,7 @@ async def test_while_the_feed_is_gone_the_outbox_waits(database: Database) -> No
     feed.gone = False
     async with asyncio.timeout(10):
         await feed.follow(start)
-    moving.cancel()
-    await asyncio.gather(moving, return_exceptions=True)
+    await stop(moving)
 
 
 async def test_a_crash_after_the_append_repeats_rather_than_loses(database: Database) -> None:
