@@ -159,6 +159,8 @@ def serve(config: uvicorn.Config, on_started: Callable[[], None]) -> bool:
     """Serves until SIGINT or SIGTERM; False when it could not start."""
     if config.workers == 1:
         server = Server(config, on_started)
+        # Uvicorn sends itself the SIGTERM again that it has seen to, and would die of it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.run()
         return server.started
     on_started()

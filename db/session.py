@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable
 
-# Keeps a statement whose client went away from holding locks for ever, and a lock wait shorter
-# than the time a client is made to wait.
+# Keeps a statement whose client went away, and a transaction whose process stands still (on a
+# machine that is moved, say), from holding locks for ever; and a lock wait shorter than the time a
+# client is made to wait.
 _MARIADB_SESSION = (
-    "SET SESSION time_zone='+00:00', max_statement_time=10, innodb_lock_wait_timeout=5"
+    "SET SESSION time_zone='+00:00', max_statement_time=10, innodb_lock_wait_timeout=5, "
+    "idle_transaction_timeout=5"
 )
 
 
