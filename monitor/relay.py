@@ -127,8 +127,8 @@ class Relay:
     def _report(self, *, working: bool, error: Exception | None = None, known: bool = True) -> None:
         if not known:
             logger.error("the relay failed", exc_info=error)
-        elif working != self.working:
-            logger.warning(
-                "the relay works again" if working else "the relay waits: %s", error or ""
-            )
+        elif working and not self.working:
+            logger.warning("the relay works again")
+        elif self.working and not working:
+            logger.warning("the relay waits: %s", error)
         self.working = working

@@ -216,6 +216,15 @@ class RedisServer:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        """It stays, and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
 
 class MonitorServer:
     """`process-monitor serve` as a program of its own."""
