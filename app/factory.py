@@ -17,7 +17,7 @@ from app.metrics import create_registry
 from app.middleware import BodyLimitMiddleware, DefectMiddleware
 from app.server import end_with_parent
 from app.settings import Settings, ensure_token, load_settings
-from compat_rest.router import TOTAL_COUNT, create_router
+from compat_rest.router import TOTAL_COUNT, create_routes
 from db.migrate import migrate
 from db.session import Database
 from graph.channels import Channels
@@ -47,7 +47,11 @@ def create_app_from_environment() -> FastAPI:
     """For servers that import the application by name."""
     configure_logging(settings := load_settings())
     end_with_parent()
-    return create_app(settings)
+    app = create_app(settings)
+    # What is loaded stays: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def configure_logging(settings: Settings) -> None:
@@ -78,9 +82,6 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(database)
-        # What is loaded stays: the collector need not look through it again and again.
-        gc.collect()
-        gc.freeze()
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
             for work in (relay, monitor.live, presence, Retention(database))
@@ -118,10 +119,12 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
     app.state.channels = channels = Channels(engine, monitor)
     sockets = SocketEndpoint(engine, monitor, authenticator, channels, patience)
     http = HttpEndpoint(engine, monitor, authenticator, channels, patience)
-    app.include_router(create_router(monitor, authenticator))
-    app.include_router(create_explorer_router())
-    app.router.routes.append(Route("/graphql", http.handle, methods=METHODS))
-    app.router.routes.append(WebSocketRoute("/graphql", sockets))
+    app.router.routes += create_routes(monitor, authenticator)
+    app.router.routes += create_explorer_router().routes
+    app.router.routes += [
+        Route("/graphql", http.handle, methods=METHODS),
+        WebSocketRoute("/graphql", sockets),
+    ]
     registry = create_registry(transactions, channels, sockets)
     add_endpoints(app, monitor, authenticator, registry, lambda: relay.working)
     return app

@@ -1,12 +1,13 @@
 """The legacy routes: each converts, calls one operation or read, converts back."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from compat_rest.errors import misfit_response, refusal_response
 from compat_rest.schemas import (
@@ -66,7 +67,7 @@ def create_legacy_router(guard: Callable[[Request], object]) -> APIRouter:
     return APIRouter(route_class=LegacyRoute, tags=["workers"], strict_content_type=False)
 
 
-def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
+def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[BaseRoute]:
     """The routes of `rest.md`, bound to this monitor."""
     write = monitor.transactions
 
@@ -190,7 +191,5 @@ def create_router(monitor: Monitor, authenticator: Authenticator) -> APIRouter:
         now = datetime.now(UTC)
         return [TaskRow.of(task, process.task_count, now) for task in listed]
 
-    router = APIRouter()
-    for part in (anyone, writers, readers):
-        router.include_router(part)
-    return router
+    # Not included in a router of their own, which would build each route once more and wrap it.
+    return [*anyone.routes, *writers.routes, *readers.routes]

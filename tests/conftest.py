@@ -1,6 +1,7 @@
 """Fixtures: private servers once per session, a clean database and a running app per test."""
 
 import asyncio
+import gc
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,12 @@ from tests.servers import MariaDb, RedisServer
 
 TOKEN = "full-access-token"
 READ_TOKEN = "read-only-token"
+
+
+def pytest_collection_finish() -> None:
+    # What is imported stays: collecting it after every few tests took a fifth of the suite's time.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ class Setup:
     server: MonitorServer
     client: Client
     socket: Socket
+    last: int = 0
 
     async def health(self) -> tuple[int, str]:
         response = await self.client.get("/health")
@@ -39,8 +40,14 @@ class Setup:
                 await asyncio.sleep(0.1)
 
     async def revisions(self, count: int) -> list[int]:
-        """The revisions that the subscriber is told of next."""
-        return [(await self.socket.next_event())["tasks"]["task"]["revision"] for _ in range(count)]
+        """The revisions that the subscriber is told of next; faults may repeat what was told."""
+        told: list[int] = []
+        while len(told) < count:
+            revision = (await self.socket.next_event())["tasks"]["task"]["revision"]
+            if revision > self.last:
+                told.append(revision)
+                self.last = revision
+        return told
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +121,8 @@ async def test_a_redis_that_comes_back_empty_ends_subscriptions_instead_of_skipp
     after = data["feedCursor"]
     await setup.socket.subscribe(f"subscription ($after: String!) {resume[13:]}", "3", after=after)
     await report(setup.client, run.tasks[0], "success")
-    revisions = [0]
-    while revisions[-1] != 3:
-        revisions += await setup.revisions(1)
+    while setup.last != 3:
+        await setup.revisions(1)
 
 
 async def test_without_mariadb_nothing_is_acknowledged_and_all_goes_on_when_it_is_back(

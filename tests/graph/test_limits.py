@@ -15,10 +15,12 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 async def is_refused(client: Client, query: str, **variables: Any) -> bool:
-    """Whether it is refused as bad input; either way the answer takes less than a second."""
-    started = time.perf_counter()
+    """Whether it is refused as bad input; either way the answer takes less than a second of
+    computing, which is what a bomb would take from everybody else.
+    """
+    started = time.process_time()
     response = await client.post("/graphql", {"query": query, "variables": variables})
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     body = orjson.loads(response.content)
     if "errors" not in body:
         return False

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import socket as raw
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -183,18 +182,6 @@ async def test_sockets_that_come_and_go_leave_nothing_behind(server: LiveServer)
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
 
 
-async def test_who_never_reads_is_cut_off_and_holds_up_nobody(server: LiveServer) -> None:
-    async with server.client() as client, Socket.open(server) as reader:
-        deaf = await asyncio.to_thread(deaf_socket, server)
-        await reader.subscribe(TASKS)
-        await reader.settle(server, 2)
-        told = await many_large_reports(client, reader, 60)
-        assert told == list(range(2, 62))
-        assert server.channels.statistics.lags >= 1
-        await until(lambda: server.channels.open_subscriptions == 1)
-        deaf.close()
-
-
 async def test_who_reads_slowly_gets_everything_from_the_log(server: LiveServer) -> None:
     async with (
         server.client() as client,
@@ -219,25 +206,6 @@ async def many_large_reports(client: Client, reader: Socket, count: int) -> list
         await report(client, run.tasks[0], "start", "x" * 200_000)
         revisions.append((await reader.next_event())["tasks"]["task"]["revision"])
     return revisions
-
-
-def deaf_socket(server: LiveServer) -> raw.socket:
-    """A client that subscribes and then reads nothing any more."""
-    from bench.sockets import init_message, subscribe_message, text_frame
-
-    client = raw.socket()
-    client.setsockopt(raw.SOL_SOCKET, raw.SO_RCVBUF, 4096)
-    client.connect(("127.0.0.1", server.port))
-    client.sendall(
-        b"GET /graphql HTTP/1.1\r\nHost: deaf\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
-    )
-    while b"\r\n\r\n" not in client.recv(4096):
-        pass  # who writes before the handshake is over may not be heard
-    client.sendall(text_frame(init_message(TOKEN)))
-    client.sendall(text_frame(subscribe_message(TASKS, {})))
-    return client
 
 
 async def until(holds: Any) -> None:
