@@ -18,6 +18,7 @@ from graph.schema import create_schema
 from monitor.counters import check_counters
 
 API_PORT = 8418
+DASHBOARD_PORT = 8050
 FACTORY = "app.factory:create_app_from_environment"
 # Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
 GRACE_SECONDS = 3
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         server.add_argument(
             "--workers", type=int, default=1, help="server processes; more than 1 need REDIS_URL"
         )
+    dashboard = add("dashboard", _dashboard, "The dashboard of an API (BACKEND).")
+    dashboard.add_argument("--host", default="127.0.0.1")
+    dashboard.add_argument("--port", type=int, default=DASHBOARD_PORT)
     add("migrate", _migrate, "Brings the database to this version; `serve` does it at start.")
     add("export-schema", _export_schema, "Prints the GraphQL schema.")
     check = add("check", _check, "Compares every kept counter with a recount.")
@@ -78,7 +82,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
             "--workers: several server processes need a shared live feed: set REDIS_URL "
             "(redis://host:6379), or use --workers 1."
         )
-    _check_port(options.host, options.port)
+    check_port(options.host, options.port)
     tokens = ensure_token(settings)
     asyncio.run(_migrate_database(settings))
     banner = _banner(settings, options, tokens[0])
@@ -108,6 +112,14 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     return 0 if started else 1
 
 
+def _dashboard(settings: Settings, options: argparse.Namespace) -> int:
+    check_port(options.host, options.port)
+    # Its libraries take a second to import, which the other commands need not wait for.
+    from app.operators import serve_dashboard
+
+    return serve_dashboard(settings, options.host, options.port, announce=True)
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
@@ -135,7 +147,7 @@ Ctrl-C ends it.
 """
 
 
-def _check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int) -> None:
     """Raises SettingsError when nobody could listen there."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

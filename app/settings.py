@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(10, gt=0, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
     feed_length: int = Field(100_000, ge=100, alias="MONITOR_FEED_LENGTH")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
+    dashboard_password: str | None = Field(None, alias="MONITOR_DASHBOARD_PASSWORD")
     log_level: str = Field("INFO", alias="MONITOR_LOG_LEVEL")
 
     @field_validator("token", "read_token", "cors_origins", mode="before")

@@ -1,0 +1,169 @@
+"""The dashboard as an ASGI application."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, set_props
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp
+
+from dashboard.address import Address
+from dashboard.api import Api
+from dashboard.gate import Gate
+from dashboard.layout import create_layout
+from dashboard.mirror import Mirror
+from dashboard.pages import Page, View, loaded, whole
+
+# A page that falls back waits so long for what it shows.
+LOAD_SECONDS = 5.0
+MAX_SEARCH_CHARACTERS = 4096
+CHOICES = ("range", "name", "presence", "state", "period", "order")
+
+
+def create_dashboard(backend: str, token: str, password: str | None = None) -> ASGIApp:
+    """The dashboard of the API at `backend` (`host:port` or a URL).
+
+    The token stays here. With a password people have to sign in.
+    """
+    api = Api(backend, token)
+    mirror = Mirror(api)
+    server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
+
+    @server.get("/health")
+    async def health(_: Request) -> JSONResponse:
+        """Alive; `degraded` while what is shown is not fresh."""
+        fresh = api.problem is None and not api.degraded
+        return JSONResponse({"status": "ok" if fresh else "degraded", "api": api.problem or "ok"})
+
+    dash = Dash(
+        "dashboard",
+        server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
+        title="Process Monitor",
+        update_title="",
+        assets_folder="assets",
+        add_log_handler=False,
+        suppress_callback_exceptions=True,
+    )
+    dash.layout = create_layout()
+    _add_callbacks(dash, mirror)
+    # Before the first request: a socket that comes before any page would find no callbacks.
+    dash._setup_server()
+    return Gate(server, password=password, policy=_policy(dash))
+
+
+def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(mirror.run(), name="mirror")
+        try:
+            yield
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+
+    return lifespan
+
+
+def _policy(dash: Dash) -> str:
+    """Nothing but this server. Mantine and AG Grid set styles, so these must be allowed inline."""
+    scripts = " ".join(dash.csp_hashes())
+    return (
+        f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src 'self'; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
+    pages: dict[str, Page] = {}
+
+    @dash.callback(
+        Input("request", "data"), websocket=True, persistent=True, prevent_initial_call=True
+    )
+    async def follow(request: Any) -> None:
+        """Serves a page for as long as its connection lasts; or says what it shows now."""
+        tab, address = _read(request)
+        page = pages.get(tab)
+        if page and page.is_open and not request.get("anew"):
+            page.go(address)
+            return
+        if page:
+            page.end()
+        page = pages[tab] = Page(mirror, ctx.websocket)
+        page.go(address)
+        try:
+            await page.run()
+        finally:
+            if pages.get(tab) is page:
+                del pages[tab]
+
+    @dash.callback(Input("poll", "data"), prevent_initial_call=True)
+    async def refresh(request: Any) -> None:
+        """For browsers and networks without WebSocket."""
+        _, address = _read(request)
+        view = await loaded(View(mirror, address), LOAD_SECONDS)
+        if not view.is_settled:
+            view = await loaded(View(mirror, address), LOAD_SECONDS)
+        for (component, name), value in whole(view).items():
+            set_props(component, {name: value})
+
+    def in_browser(function: str, *arguments: Any, **options: Any) -> None:
+        dash.clientside_callback(ClientsideFunction("monitor", function), *arguments, **options)
+
+    in_browser(
+        "tick",
+        Output("request", "data"),
+        Output("poll", "data"),
+        Output("connection", "children"),
+        Output("connection", "className"),
+        Input("clock", "n_intervals"),
+        Input("location", "search"),
+    )
+    in_browser("heard", Output("tab", "data"), Input("status", "data"), prevent_initial_call=True)
+    in_browser(
+        "show",
+        Output("trail", "children"),
+        Output("page", "data-level"),
+        Output("processes-title", "children"),
+        Output("activity-title", "children"),
+        Output("next-page", "disabled"),
+        Output("first-page", "disabled"),
+        Output("page-note", "children"),
+        Input("shown", "data"),
+        Input("location", "search"),
+    )
+    in_browser("slots", Output("activity", "data"), Input("slots", "data"), State("range", "value"))
+    in_browser("scheme", Output("provider", "forceColorScheme"), Input("theme", "value"))
+    in_browser(
+        "fill",
+        *(Output(name, "value") for name in CHOICES),
+        Input("location", "search"),
+    )
+    in_browser(
+        "choose",
+        *(Input(name, "value") for name in CHOICES),
+        Input("next-page", "n_clicks"),
+        Input("first-page", "n_clicks"),
+        State("shown", "data"),
+        prevent_initial_call=True,
+    )
+    in_browser(
+        "filter",
+        Output("workers", "filterModel"),
+        Input("location", "search"),
+    )
+
+
+def _read(request: Any) -> tuple[str, Address]:
+    """The tab and the address of a request; raises ValueError for what no page sends."""
+    match request:
+        case {"tab": str(tab), "search": str(search)} if len(search) <= MAX_SEARCH_CHARACTERS:
+            return tab, Address.parse(search)
+        case _:
+            raise ValueError("request: needs tab and search")

@@ -1,0 +1,225 @@
+"""Open pages, each told what changed in what it shows, and no faster than it takes it."""
+
+import asyncio
+import json
+import time
+from typing import Any, Protocol
+
+from dash.exceptions import WebsocketDisconnected
+from plotly.utils import PlotlyJSONEncoder
+
+from dashboard.address import Address, ProcessList
+from dashboard.boards import Board
+from dashboard.mirror import Mirror, listening
+from dashboard.panels import chart, process_panel, tiles
+from dashboard.rows import Row, process_row, task_row, worker_row
+
+# A page is told at most this often, and something at least this often.
+PUSH_SECONDS = 0.2
+TICK_SECONDS = 5.0
+# A page that does not answer for so long was closed.
+LEASE_SECONDS = 20.0
+
+Props = dict[tuple[str, str], Any]
+Tables = dict[str, dict[str, Row]]
+
+
+class PageSocket(Protocol):
+    """The part of Dash's WebSocket callback that is used."""
+
+    @property
+    def is_shutdown(self) -> bool: ...
+
+    def set_prop_sync(self, component_id: str, prop_name: str, value: Any) -> None: ...
+
+    async def get_prop(
+        self,
+        component_id: str,
+        prop_name: str,
+        timeout: float = ...,  # noqa: ASYNC109  # Dash has it so
+    ) -> Any: ...
+
+
+class View:
+    """An address, with the boards that show it."""
+
+    def __init__(self, mirror: Mirror, address: Address) -> None:
+        self._mirror = mirror
+        self.address = address
+        self.process = mirror.process(address.process) if address.process else None
+        worker = address.worker or (self.process.worker if self.process else None)
+        wanted = address.processes or (ProcessList(worker) if worker else None)
+        self.worker = worker
+        self.processes = mirror.processes(wanted) if wanted else None
+        self.figures = mirror.figures(address.range, worker)
+
+    @property
+    def boards(self) -> list[Board]:
+        boards: list[Board | None] = [
+            self._mirror.workers,
+            self.figures,
+            self.processes,
+            self.process,
+        ]
+        return [board for board in boards if board is not None]
+
+    @property
+    def is_settled(self) -> bool:
+        """False when a process was named without its worker, which is known by now."""
+        return self.worker is not None or self.process is None or self.process.worker is None
+
+    def tables(self) -> Tables:
+        """The rows of each table, by id."""
+        processes = self.processes.processes if self.processes else {}
+        tasks = self.process.tasks if self.process else {}
+        return {
+            "workers": {id_: worker_row(n) for id_, n in self._mirror.workers.workers.items()},
+            "processes": {id_: process_row(n, self._rank(n)) for id_, n in processes.items()},
+            "tasks": {id_: task_row(n) for id_, n in tasks.items()},
+        }
+
+    def _rank(self, node: dict[str, Any]) -> str:
+        assert self.processes is not None
+        return self.processes.rank(node)
+
+    def props(self) -> Props:
+        """Everything else that is shown, except what changes with time alone."""
+        worker = self._mirror.workers.workers.get(self.worker or "")
+        return {
+            ("tiles", "children"): tiles(self.figures),
+            ("slots", "data"): chart(self.figures),
+            ("process", "children"): process_panel(self.process) if self.process else [],
+            ("shown", "data"): {
+                "worker": self.worker,
+                "workerName": worker["name"] if worker else None,
+                "process": self.address.process,
+                "nextPage": self.processes.next_page if self.processes else None,
+                "page": self.address.processes.page if self.address.processes else "",
+                "loading": [name for name, board in self._named() if not board.is_loaded],
+                "problem": next((b.problem for b in self.boards if b.problem), None),
+            },
+        }
+
+    def _named(self) -> list[tuple[str, Board]]:
+        boards: list[tuple[str, Board | None]] = [
+            ("workers", self._mirror.workers),
+            ("processes", self.processes),
+            ("tasks", self.process),
+        ]
+        return [(name, board) for name, board in boards if board is not None]
+
+    def status(self, *, live: bool) -> dict[str, Any]:
+        """How far what is shown can be trusted; times in milliseconds since 1970."""
+        api = self._mirror.api
+        return {
+            "live": live,
+            "now": time.time() * 1000,
+            "problem": api.problem,
+            "seenAt": api.seen_at and api.seen_at * 1000,
+            "degraded": api.degraded,
+        }
+
+
+class Page:
+    """What one open page was told so far."""
+
+    def __init__(self, mirror: Mirror, socket: PageSocket) -> None:
+        self._mirror = mirror
+        self._socket = socket
+        self._wake = asyncio.Event()
+        self._address = Address()
+        self._tables: dict[str, dict[str, Row]] = {}
+        self._props: dict[tuple[str, str], str] = {}
+        self._ended = False
+
+    @property
+    def is_open(self) -> bool:
+        return not (self._ended or self._socket.is_shutdown)
+
+    def go(self, address: Address) -> None:
+        """Shows something else from now on."""
+        self._address = address
+        self._wake.set()
+
+    def end(self) -> None:
+        """Another connection serves the page now."""
+        self._ended = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Tells the page what changes until it is closed."""
+        try:
+            while self.is_open:
+                view = View(self._mirror, self._address)
+                with listening(view.boards, self._wake):
+                    await self._show(view)
+        except (TimeoutError, WebsocketDisconnected):
+            pass  # it was closed
+        finally:
+            self._ended = True
+
+    async def _show(self, view: View) -> None:
+        while self.is_open and view.address is self._address and view.is_settled:
+            self._wake.clear()
+            self._tell(view)
+            # It answers when it has taken all of it: what it does not take does not pile up here.
+            await self._socket.get_prop("tab", "data", timeout=LEASE_SECONDS)
+            await asyncio.sleep(PUSH_SECONDS)
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _tell(self, view: View) -> None:
+        for table, rows in view.tables().items():
+            self._tell_rows(table, rows)
+        for key, value in view.props().items():
+            encoded = _encoded(value)
+            if self._props.get(key) != encoded:
+                self._props[key] = encoded
+                self._socket.set_prop_sync(*key, value)
+        self._socket.set_prop_sync("status", "data", view.status(live=True))
+
+    def _tell_rows(self, table: str, rows: dict[str, Row]) -> None:
+        known = self._tables.get(table)
+        self._tables[table] = rows
+        if known is None or (rows.keys().isdisjoint(known.keys()) and (known or rows)):
+            self._socket.set_prop_sync(table, "rowData", list(rows.values()))
+            return
+        change: dict[str, list[Row]] = {
+            "add": [row for id_, row in rows.items() if id_ not in known],
+            "update": [row for id_, row in rows.items() if id_ in known and known[id_] != row],
+            "remove": [{"id": id_} for id_ in known if id_ not in rows],
+        }
+        if any(change.values()):
+            self._socket.set_prop_sync(
+                table, "rowTransaction", {key: part for key, part in change.items() if part}
+            )
+
+
+def whole(view: View) -> Props:
+    """Everything that a page shows, for pages that cannot be told of changes."""
+    props = view.props()
+    props.update({(table, "rowData"): list(rows.values()) for table, rows in view.tables().items()})
+    props[("status", "data")] = view.status(live=False)
+    return props
+
+
+async def loaded(view: View, seconds: float) -> View:
+    """Waits for the boards to be loaded, so long at most."""
+    wake = asyncio.Event()
+    try:
+        async with asyncio.timeout(seconds):
+            with listening(view.boards, wake):
+                while not all(board.is_loaded or board.problem for board in view.boards):
+                    await wake.wait()
+                    wake.clear()
+    except TimeoutError:
+        pass  # it shows what is there
+    return view
+
+
+def _encoded(value: Any) -> str:
+    """Components and data as the browser gets them; what is equal looks the same."""
+    return json.dumps(value, cls=PlotlyJSONEncoder)

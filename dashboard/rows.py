@@ -1,0 +1,60 @@
+"""Nodes of the API as rows of the tables; the browser formats times and durations."""
+
+from typing import Any
+
+from dashboard.boards import Node
+
+Row = dict[str, Any]
+
+
+def worker_row(node: Node) -> Row:
+    """A row of the workers' table."""
+    counts = node["counts"]
+    ended = counts["succeeded"] + counts["failed"]
+    return {
+        "id": node["id"],
+        "name": node["name"],
+        "version": node["version"],
+        "status": node["status"],
+        "seen": node["lastSeenAt"],
+        "total": counts["total"],
+        "running": counts["running"],
+        "succeeded": counts["succeeded"],
+        "failed": counts["failed"],
+        "share": counts["failed"] / ended if ended else None,
+        "mean": node["averageRuntimeSeconds"],
+    }
+
+
+def process_row(node: Node, rank: str) -> Row:
+    """A row of the processes' table; `rank` sorts as the list is ordered."""
+    step = node["currentTask"]
+    return {
+        "id": node["id"],
+        "status": state(node),
+        "progress": node["progress"],
+        "step": f"{step['position']} {step['name']}" if step else "",
+        "started": node["startedAt"],
+        # None: it runs, and the browser counts on.
+        "runtime": node["runtimeSeconds"] if node["endedAt"] else None,
+        "rank": rank,
+    }
+
+
+def task_row(node: Node) -> Row:
+    """A row of the tasks' table."""
+    runs = node["status"] == "RUNNING"
+    return {
+        "id": node["id"],
+        "position": node["position"],
+        "name": node["name"],
+        "version": node["version"],
+        "status": node["status"],
+        "started": node["startedAt"],
+        "runtime": None if runs else node["runtimeSeconds"],
+    }
+
+
+def state(process: Node) -> str:
+    """Its status, or STALLED while it runs at a worker that is offline."""
+    return "STALLED" if process["stalled"] else str(process["status"])
