@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import multiprocessing
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ DASHBOARD_PORT = 8050
 FACTORY = "app.factory:create_app_from_environment"
 # Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
 GRACE_SECONDS = 3
+DASHBOARD_END_SECONDS = 3
 MAX_WEBSOCKET_BYTES = 256 * 1024
 PING_INTERVAL_SECONDS = 10
 PING_TIMEOUT_SECONDS = 15
@@ -54,11 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    for name, help_ in (
-        ("up", "The whole product on this machine; needs no other service."),
-        ("serve", "The API alone."),
-    ):
-        server = add(name, _serve, help_)
+    up = add("up", _up, "The whole product on this machine; needs no other service.")
+    up.add_argument("--dashboard-port", type=int, default=DASHBOARD_PORT)
+    for server in (up, add("serve", _serve, "The API alone.")):
         server.add_argument("--host", default="127.0.0.1")
         server.add_argument("--port", type=int, default=API_PORT)
         server.add_argument(
@@ -74,7 +74,40 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(settings: Settings, options: argparse.Namespace) -> int:
+def _up(settings: Settings, options: argparse.Namespace) -> int:
+    host, port = options.host, options.dashboard_port
+    check_port(host, port, "--dashboard-port")
+    beside = settings.model_copy(
+        update={"token": ensure_token(settings), "backend": f"{reachable(host)}:{options.port}"}
+    )
+    # A process of its own: drawing pages never holds up a report.
+    dashboard = multiprocessing.get_context("spawn").Process(
+        target=serve_beside, args=(beside, host, port), name="dashboard"
+    )
+    dashboard.start()
+    try:
+        return _serve(settings, options, dashboard=f"http://{host}:{port}")
+    finally:
+        dashboard.terminate()
+        dashboard.join(DASHBOARD_END_SECONDS)
+        dashboard.kill()
+
+
+def serve_beside(settings: Settings, host: str, port: int) -> None:
+    """The dashboard in a process beside the API."""
+    configure_logging(settings)
+    # Its libraries take a second to import, which the API need not have.
+    from app.operators import serve_dashboard
+
+    sys.exit(serve_dashboard(settings, host, port, announce=False))
+
+
+def reachable(host: str) -> str:
+    """Where a server that listens there is found on this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+
+
+def _serve(settings: Settings, options: argparse.Namespace, dashboard: str = "") -> int:
     if options.workers < 1:
         raise SettingsError("--workers: at least 1 server process is needed.")
     if options.workers > 1 and not settings.redis_url:
@@ -85,7 +118,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     check_port(options.host, options.port)
     tokens = ensure_token(settings)
     asyncio.run(_migrate_database(settings))
-    banner = _banner(settings, options, tokens[0])
+    banner = _banner(settings, options, tokens[0], dashboard)
     arguments = {
         "app": FACTORY,
         "factory": True,
@@ -125,7 +158,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _banner(settings: Settings, options: argparse.Namespace, token: str) -> str:
+def _banner(settings: Settings, options: argparse.Namespace, token: str, dashboard: str) -> str:
     base = f"http://{options.host}:{options.port}"
     if settings.token:
         origin = "the first of TOKEN"
@@ -134,7 +167,12 @@ def _banner(settings: Settings, options: argparse.Namespace, token: str) -> str:
     database = Database(settings.resolved_database_url).url.render_as_string(hide_password=True)
     return f"""
 Process Monitor
-
+{
+        f'''
+  Dashboard  {dashboard}            open this in a browser'''
+        if dashboard
+        else ""
+    }
   API        {base}            workers report here (REST), see {base}/docs
   GraphQL    {base}/graphql    open it in a browser for the explorer
   Token      {token}
@@ -147,7 +185,7 @@ Ctrl-C ends it.
 """
 
 
-def check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int, option: str = "--port") -> None:
     """Raises SettingsError when nobody could listen there."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -156,7 +194,8 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
     except (OSError, OverflowError) as error:
         raise SettingsError(
-            f"--host/--port: cannot listen on {host}:{port}: {error}. Choose another with --port."
+            f"--host/{option}: cannot listen on {host}:{port}: {error}. "
+            f"Choose another with {option}."
         ) from error
 
 

@@ -24,6 +24,13 @@ LOAD_SECONDS = 5.0
 MAX_SEARCH_CHARACTERS = 4096
 CHOICES = ("range", "name", "presence", "state", "period", "order")
 
+# Dash's own has no language, which screen readers need.
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+    <head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
+    <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+</html>"""
+
 
 def create_dashboard(backend: str, token: str, password: str | None = None) -> ASGIApp:
     """The dashboard of the API at `backend` (`host:port` or a URL).
@@ -44,6 +51,7 @@ def create_dashboard(backend: str, token: str, password: str | None = None) -> A
         "dashboard",
         server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
         title="Process Monitor",
+        index_string=INDEX,
         update_title="",
         assets_folder="assets",
         add_log_handler=False,
@@ -89,6 +97,8 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
     async def follow(request: Any) -> None:
         """Serves a page for as long as its connection lasts; or says what it shows now."""
         tab, address = _read(request)
+        if ctx.websocket is None:
+            return  # a browser that knows no SharedWorker; it will ask for refreshes
         page = pages.get(tab)
         if page and page.is_open and not request.get("anew"):
             page.go(address)
@@ -138,7 +148,7 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
         Input("shown", "data"),
         Input("location", "search"),
     )
-    in_browser("slots", Output("activity", "data"), Input("slots", "data"), State("range", "value"))
+    in_browser("slots", Output("activity", "aria-label"), Input("slots", "data"))
     in_browser("scheme", Output("provider", "forceColorScheme"), Input("theme", "value"))
     in_browser(
         "fill",

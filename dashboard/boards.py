@@ -140,9 +140,10 @@ class FiguresBoard(Board):
 class ProcessesBoard(Board):
     """One page of the processes of a worker."""
 
-    def __init__(self, wanted: ProcessList) -> None:
+    def __init__(self, wanted: ProcessList, size: int = PAGE_SIZE) -> None:
         super().__init__()
         self._wanted = wanted
+        self._size = size
         self.processes: dict[str, Node] = {}
         self.next_page: str | None = None
         self._since: datetime | None = None
@@ -157,7 +158,7 @@ class ProcessesBoard(Board):
         both = errors_first and not behind_errors
         data = await api.query(
             "processes",
-            size=PAGE_SIZE,
+            size=self._size,
             after=after,
             filter=self._filter("first" if both or not errors_first else "rest", errors_first),
             rest=self._filter("rest", errors_first),
@@ -167,8 +168,8 @@ class ProcessesBoard(Board):
         more = data["first"]["pageInfo"]["hasNextPage"]
         if both:
             rows += [("rest", edge) for edge in data["rest"]["edges"]]
-            more = more or data["rest"]["pageInfo"]["hasNextPage"] or len(rows) > PAGE_SIZE
-        rows = rows[:PAGE_SIZE]
+            more = more or data["rest"]["pageInfo"]["hasNextPage"] or len(rows) > self._size
+        rows = rows[: self._size]
         self.next_page = (
             ProcessList.page_after(rows[-1][0], rows[-1][1]["cursor"]) if more and rows else None
         )
@@ -205,7 +206,7 @@ class ProcessesBoard(Board):
     def _belongs_on_first_page(self, node: Node) -> bool:
         if self._since and datetime.fromisoformat(node["startedAt"]) < self._since:
             return False
-        if len(self.processes) < PAGE_SIZE:
+        if len(self.processes) < self._size:
             return True
         return self.rank(node) > min(map(self.rank, self.processes.values()))
 
@@ -216,7 +217,7 @@ class ProcessesBoard(Board):
 
     def _cut(self) -> None:
         """The page stays a page; what falls off its end is on the next one."""
-        while len(self.processes) > PAGE_SIZE:
+        while len(self.processes) > self._size:
             last = min(self.processes.values(), key=self.rank)
             del self.processes[last["id"]]
 

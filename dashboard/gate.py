@@ -66,9 +66,9 @@ class Gate:
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        send = self._completing(send, without_body=scope["method"] == "HEAD")
+        send = self._completing(send)
         if scope["method"] == "HEAD":
-            # FastAPI's routes know no HEAD.
+            # FastAPI's routes know no HEAD; the server leaves out the body.
             scope = {**scope, "method": "GET"}
         if scope["path"] in METHODS:
             response = await self._sign_in.answer(Request(scope, receive))
@@ -89,12 +89,10 @@ class Gate:
             await receive()
             await send({"type": "websocket.close", "code": SIGN_IN_FIRST})
 
-    def _completing(self, send: Send, *, without_body: bool) -> Send:
+    def _completing(self, send: Send) -> Send:
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = _with_headers(message, self._headers)
-            elif without_body and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
             await send(message)
 
         return complete

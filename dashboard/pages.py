@@ -11,12 +11,12 @@ from plotly.utils import PlotlyJSONEncoder
 from dashboard.address import Address, ProcessList
 from dashboard.boards import Board
 from dashboard.mirror import Mirror, listening
-from dashboard.panels import chart, process_panel, tiles
+from dashboard.panels import process_panel, tiles
 from dashboard.rows import Row, process_row, task_row, worker_row
 
 # A page is told at most this often, and something at least this often.
 PUSH_SECONDS = 0.2
-TICK_SECONDS = 5.0
+TICK_SECONDS = 3.0
 # A page that does not answer for so long was closed.
 LEASE_SECONDS = 20.0
 
@@ -87,7 +87,7 @@ class View:
         worker = self._mirror.workers.workers.get(self.worker or "")
         return {
             ("tiles", "children"): tiles(self.figures),
-            ("slots", "data"): chart(self.figures),
+            ("slots", "data"): self.figures.chart,
             ("process", "children"): process_panel(self.process) if self.process else [],
             ("shown", "data"): {
                 "worker": self.worker,

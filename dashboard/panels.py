@@ -57,19 +57,6 @@ def _tile(name: str, value: str, tone: str) -> html.Div:
     )
 
 
-def chart(board: FiguresBoard) -> list[dict[str, Any]]:
-    """The slots of the activity chart; the browser writes the times in its own time zone."""
-    return [
-        {
-            "at": slot["at"],
-            "Started": slot["started"],
-            "Succeeded": slot["succeeded"],
-            "Failed": slot["failed"],
-        }
-        for slot in board.chart
-    ]
-
-
 def process_panel(board: ProcessBoard) -> Content:
     """What happened in a process: how it ended, where the time went, how others went."""
     process = board.process

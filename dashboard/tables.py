@@ -20,7 +20,14 @@ MOMENT = {"cellRenderer": "Moment", "width": 112, "minWidth": 90}
 RUNTIME = {"cellRenderer": "Runtime", "type": "rightAligned", "width": 104, "minWidth": 84}
 
 WORKERS = [
-    {"field": "name", "headerName": "Worker", "minWidth": 130, "flex": 2, "filter": True},
+    {
+        "field": "name",
+        "headerName": "Worker",
+        "minWidth": 130,
+        "flex": 2,
+        "filter": True,
+        "sort": "asc",
+    },
     {"field": "status", "headerName": "Status", **STATUS, "filter": True},
     {"field": "running", "headerName": "Running", **NUMBER},
     {"field": "failed", "headerName": "Failed", **NUMBER},

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from playwright.async_api import Browser, async_playwright
 
 from app.factory import create_app
 from app.settings import Settings
@@ -18,10 +19,12 @@ from db import models
 from db.migrate import migrate
 from db.session import Database
 from tests.client import Client
-from tests.servers import MariaDb, RedisServer
+from tests.servers import MariaDb, RedisServer, find_program
 
 TOKEN = "full-access-token"
 READ_TOKEN = "read-only-token"
+CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 
 
 def pytest_collection_finish() -> None:
@@ -46,6 +49,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """The system's Chromium; each test opens contexts of its own in it."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=find_program(*CHROMIUM), args=CHROMIUM_FLAGS
+        )
+        yield browser
+        await browser.close()
 
 
 _numbers = count(1)

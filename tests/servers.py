@@ -229,6 +229,8 @@ class RedisServer:
 class MonitorServer:
     """`process-monitor serve` as a program of its own."""
 
+    COMMAND = "serve"
+
     def __init__(
         self, folder: Path, env: Mapping[str, str], *options: str, port: int | None = None
     ) -> None:
@@ -248,7 +250,15 @@ class MonitorServer:
     def launch(self) -> None:
         """Starts it without waiting for it."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "app", "serve", "--port", str(self.port), *self._options]
+        command = [
+            sys.executable,
+            "-m",
+            "app",
+            self.COMMAND,
+            "--port",
+            str(self.port),
+            *self._options,
+        ]
         env = {
             "PATH": os.environ["PATH"],
             "MONITOR_DATA_DIR": str(self._folder / "data"),
@@ -274,3 +284,9 @@ class MonitorServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+
+class DashboardServer(MonitorServer):
+    """`process-monitor dashboard` as a program of its own."""
+
+    COMMAND = "dashboard"

@@ -3,8 +3,8 @@
 (() => {
   "use strict";
 
-  const LIVE_SECONDS = 12; // the server says something every 5 s
-  const RETRY_SECONDS = 5;
+  const LIVE_SECONDS = 8; // the server says something every 3 s
+  const RETRY_SECONDS = 4;
   const POLL_SECONDS = 15;
   const FIRST_SECONDS = 2.5; // until a page without WebSocket is filled
   const NO = () => window.dash_clientside.no_update;
@@ -23,6 +23,7 @@
     requestedAt: 0,
     liveAt: 0,
     polledAt: 0,
+    slots: [],
     answeredAt: 0,
     status: null,
     skew: 0,
@@ -239,6 +240,67 @@
     return { type: "Button", namespace: "dash_html_components", props };
   }
 
+  /* ---- the activity chart: bars of what ended, a line of what started ---- */
+
+  function svg(name, attributes, parent, text) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    if (text !== undefined) node.textContent = text;
+    parent.append(node);
+    return node;
+  }
+
+  function slotTime(at) {
+    const date = new Date(at);
+    const time = `${pad(date.getHours())}:${pad(date.getMinutes())}`;
+    const long = page.slots.length > 1 && Date.parse(page.slots.at(-1).at) - Date.parse(page.slots[0].at) > 90e6;
+    return long ? `${day(date)} ${time}` : time;
+  }
+
+  function highest(slots) {
+    const most = Math.max(4, ...slots.map((slot) => Math.max(slot.started, slot.succeeded + slot.failed)));
+    const step = 10 ** Math.floor(Math.log10(most / 2));
+    return Math.ceil(most / (2 * step)) * 2 * step;
+  }
+
+  function draw() {
+    const box = document.getElementById("activity");
+    const slots = page.slots;
+    if (!box || !slots || !slots.length || !box.clientWidth) return;
+    const [left, right, top, bottom] = [34, 2, 8, 18];
+    const [width, height] = [box.clientWidth - 24, box.clientHeight - 4];
+    const most = highest(slots);
+    const x = (index) => left + (index * (width - left - right)) / slots.length;
+    const y = (count) => height - bottom - (count * (height - top - bottom)) / most;
+    const root = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    root.setAttribute("width", width);
+    root.setAttribute("height", height);
+    for (const part of [0, 0.5, 1]) {
+      svg("line", { x1: left, x2: width - right, y1: y(most * part), y2: y(most * part) }, root);
+      svg("text", { x: left - 6, y: y(most * part) + 4, "text-anchor": "end" }, root, most * part);
+    }
+    const every = Math.ceil(slots.length / Math.max(2, Math.floor(width / 130)));
+    const gap = Math.min(2, (x(1) - x(0)) / 5);
+    slots.forEach((slot, index) => {
+      const place = { x: x(index) + gap / 2, width: Math.max(1, x(1) - x(0) - gap) };
+      const bar = (kind, from, to) =>
+        to > from && svg("rect", { ...place, class: kind, y: y(to), height: y(from) - y(to) }, root);
+      bar("succeeded", 0, slot.succeeded);
+      bar("failed", slot.succeeded, slot.succeeded + slot.failed);
+      if (index % every === 0)
+        svg("text", { x: x(index), y: height - 4 }, root, slotTime(slot.at));
+    });
+    const line = slots.map((slot, index) => `${x(index)},${y(slot.started)} ${x(index + 1)},${y(slot.started)}`);
+    svg("polyline", { class: "started", points: line.join(" ") }, root);
+    slots.forEach((slot, index) => {
+      const area = { class: "slot", x: x(index), width: x(1) - x(0), y: top, height: height - top - bottom };
+      const told = `${slotTime(slot.at)}: ${slot.started} started, ${slot.succeeded} succeeded, ${slot.failed} failed`;
+      svg("title", {}, svg("rect", area, root), told);
+    });
+    box.replaceChildren(root);
+  }
+  window.addEventListener("resize", draw);
+
   /* ---- the connection ---- */
 
   function request(anew) {
@@ -301,6 +363,7 @@
       const process = address.get("process");
       const name = (shown && shown.workerName) || "Worker";
       setTimeout(mark, 50);
+      setTimeout(draw, 50);
       setTimeout(moveOn, 50);
       const trail = worker ? [crumb("Overview", "overview"), crumb(name, "worker", !process)] : [];
       if (process) trail.push(crumb(`Process …${process.slice(-8)}`, "process", true));
@@ -315,12 +378,11 @@
       ];
     },
 
-    slots(slots, range) {
-      return (slots || []).map((slot) => {
-        const date = new Date(slot.at);
-        const time = `${pad(date.getHours())}:${pad(date.getMinutes())}`;
-        return { ...slot, at: range === "7d" ? `${day(date)} ${time}` : time };
-      });
+    slots(slots) {
+      page.slots = slots || [];
+      draw();
+      const total = (name) => page.slots.reduce((sum, slot) => sum + slot[name], 0);
+      return `${total("started")} processes started, ${total("succeeded")} succeeded, ${total("failed")} failed in the time shown`;
     },
 
     scheme(choice) {

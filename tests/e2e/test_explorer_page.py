@@ -3,38 +3,31 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import TOKEN
-from tests.servers import MonitorServer, find_program
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+from tests.servers import MonitorServer
 
 
 async def test_the_explorer_asks_for_the_token_and_runs_queries_without_other_hosts(
-    tmp_path: Path,
+    tmp_path: Path, browser: Browser
 ) -> None:
     server = MonitorServer(tmp_path, {"TOKEN": TOKEN})
     server.start()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=find_program("chromium", "google-chrome", "chromium-browser"),
-            args=FLAGS,
-        )
-        page = await browser.new_page()
-        hosts: set[str] = set()
-        faults: list[str] = []
-        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
-        page.on("console", lambda message: _note(faults, message.type, message.text))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        await page.goto(f"{server.url}/graphql")
-        await expect(page.locator("#hint")).to_be_visible()
-        await _enter_token(page)
-        await page.locator(".graphiql-execute-button").click()
-        await expect(page.locator(".result-window")).to_contain_text("workersOnline")
-        await expect(page.locator("#hint")).to_be_hidden()
-        await browser.close()
+    page = await browser.new_page()
+    hosts: set[str] = set()
+    faults: list[str] = []
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
+    page.on("console", lambda message: _note(faults, message.type, message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    await page.goto(f"{server.url}/graphql")
+    await expect(page.locator("#hint")).to_be_visible()
+    await _enter_token(page)
+    await page.locator(".graphiql-execute-button").click()
+    await expect(page.locator(".result-window")).to_contain_text("workersOnline")
+    await expect(page.locator("#hint")).to_be_hidden()
+    await page.close()
     server.stop()
     assert hosts == {f"127.0.0.1:{server.port}"}
     assert faults == []

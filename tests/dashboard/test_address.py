@@ -1,0 +1,34 @@
+"""The query string says what a page shows, and nothing in it can break one."""
+
+import pytest
+
+from dashboard.address import Address, ProcessList
+
+
+def test_an_empty_address_is_the_overview() -> None:
+    assert Address.parse("") == Address()
+
+
+def test_an_address_names_worker_process_and_filters() -> None:
+    address = Address.parse("?worker=w1&process=p1&range=6h&status=failed&period=24h&order=errors")
+    assert address == Address(
+        "w1", "p1", "6h", ProcessList("w1", status="failed", period="24h", order="errors")
+    )
+
+
+@pytest.mark.parametrize(
+    "search", ["?range=9y", "?status=none&worker=", "?order=%00", "?&&==", "?range=1h&range="]
+)
+def test_what_is_not_known_counts_as_not_given(search: str) -> None:
+    assert Address.parse(search) == Address()
+
+
+@pytest.mark.parametrize("part", ["first", "rest"])
+def test_a_page_is_found_again(part: str) -> None:
+    wanted = ProcessList("w1", page=ProcessList.page_after(part, "2026-11-24|ñ"))
+    assert wanted.after == (part == "rest", "2026-11-24|ñ")
+
+
+@pytest.mark.parametrize("page", ["", "x", "%%%", "ñ", "Zmlyc3Q", "b3RoZXI6eA"])
+def test_a_page_that_cannot_be_read_is_the_first(page: str) -> None:
+    assert ProcessList("w1", page=page).after == (False, None)

@@ -1,0 +1,151 @@
+"""The page under conditions: servers gone, no WebSocket, small, dark, signed out."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.conftest import TOKEN
+from tests.dashboard.reporter import Reporter
+from tests.dashboard.test_live_page import connection, row
+from tests.servers import DashboardServer, MonitorServer
+
+AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
+AXE_SECONDS = 30_000
+
+
+async def test_the_page_says_that_the_api_is_gone_and_recovers(
+    browser: Browser, tmp_path: Path
+) -> None:
+    api = MonitorServer(tmp_path / "api", {"TOKEN": TOKEN})
+    api.start()
+    dashboard = DashboardServer(
+        tmp_path / "dashboard", {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"}
+    )
+    dashboard.start()
+    page = await browser.new_page()
+    await page.goto(dashboard.url)
+    await expect(connection(page)).to_have_text("Live")
+    api.kill()
+    await expect(connection(page)).to_contain_text("No connection to the API", timeout=15_000)
+    await expect(connection(page)).to_contain_text("Data as of")
+    again = MonitorServer(tmp_path / "api", {"TOKEN": TOKEN}, port=api.port)
+    again.start()
+    await expect(connection(page)).to_have_text("Live", timeout=30_000)
+    again.stop()
+    dashboard.kill()
+    await expect(connection(page)).to_contain_text("Connection lost", timeout=30_000)
+    again.start()
+    back = DashboardServer(
+        tmp_path / "dashboard",
+        {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"},
+        port=dashboard.port,
+    )
+    back.start()
+    await expect(connection(page)).to_have_text("Live", timeout=30_000)
+    await page.close()
+    back.stop()
+    again.stop()
+
+
+async def test_without_websocket_the_page_is_refreshed_and_says_so(
+    page: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("refreshed")
+    await page.add_init_script("delete window.SharedWorker")
+    await page.clock.install()
+    await page.goto(f"/?worker={worker}")
+    await expect(row(page, "workers", worker)).to_be_visible(timeout=10_000)
+    await expect(connection(page)).to_have_text("Refreshed every 15 s")
+    run = reporter.start(worker)
+    await page.clock.fast_forward(16_000)
+    await expect(row(page, "processes", run.id)).to_contain_text("Running")
+
+
+async def test_it_follows_the_system_and_remembers_the_choice_of_colours(page: Page) -> None:
+    await page.emulate_media(color_scheme="dark")
+    await page.goto("/")
+    html = page.locator("html")
+    await expect(html).to_have_attribute("data-mantine-color-scheme", "dark")
+    await page.emulate_media(color_scheme="light")
+    await expect(html).to_have_attribute("data-mantine-color-scheme", "light")
+    await page.locator("#theme").click()
+    await page.get_by_role("option", name="Dark").click()
+    await expect(html).to_have_attribute("data-mantine-color-scheme", "dark")
+    await page.reload()
+    await expect(html).to_have_attribute("data-mantine-color-scheme", "dark")
+
+
+async def test_at_390_pixels_there_is_one_level_at_a_time(page: Page, reporter: Reporter) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    worker = reporter.register("pocket")
+    run = reporter.fail(worker, "a fault that is longer than a telephone is wide, by far")
+    await page.goto("/?name=pocket")
+    await row(page, "workers", worker).click()
+    await expect(page.locator("#workers-panel")).to_be_hidden()
+    await row(page, "processes", run.id).click()
+    await expect(page.locator("#processes-panel")).to_be_hidden()
+    await expect(page.locator(".failure-message")).to_be_in_viewport()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    await page.get_by_role("button", name="pocket").click()
+    await expect(row(page, "processes", run.id)).to_be_visible()
+    await page.get_by_role("button", name="Overview").click()
+    await expect(row(page, "workers", worker)).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious(page: Page, reporter: Reporter, scheme: str) -> None:
+    worker = reporter.register(f"accessible-{scheme}")
+    run = reporter.fail(worker, "a fault to look at")
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for address in ("/", f"/?worker={worker}&process={run.id}"):
+        await page.goto(address)
+        await expect(row(page, "workers", worker)).to_be_visible()
+        if "process" in address:
+            await expect(page.locator(".failure-message")).to_be_visible()
+        await page.evaluate(AXE.read_text())
+        found = await page.evaluate("axe.run()")
+        serious = [
+            f"{fault['id']}: {node['html'][:200]} {node['failureSummary']}"
+            for fault in found["violations"]
+            if fault["impact"] in ("serious", "critical")
+            for node in fault["nodes"][:3]
+        ]
+        assert serious == []
+
+
+@pytest.fixture
+async def locked(api: MonitorServer, tmp_path: Path) -> AsyncIterator[DashboardServer]:
+    """A dashboard with a password."""
+    server = DashboardServer(
+        tmp_path,
+        {
+            "TOKEN": TOKEN,
+            "BACKEND": f"http://127.0.0.1:{api.port}",
+            "MONITOR_DASHBOARD_PASSWORD": "tres tristes ñandúes",
+        },
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_with_a_password_one_signs_in_and_comes_where_one_wanted(
+    browser: Browser, locked: DashboardServer, reporter: Reporter
+) -> None:
+    worker = reporter.register("behind-a-password")
+    page = await browser.new_page()
+    await page.goto(f"{locked.url}/?worker={worker}")
+    await expect(page).to_have_url(re.compile("/sign-in"))
+    await page.get_by_label("Password").fill("wrong")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("The password is not right.")).to_be_visible()
+    await page.get_by_label("Password").fill("tres tristes ñandúes")
+    await page.keyboard.press("Enter")
+    await expect(row(page, "workers", worker)).to_have_attribute("aria-selected", "true")
+    await expect(connection(page)).to_have_text("Live")
+    assert TOKEN not in await page.content()
+    await page.close()
