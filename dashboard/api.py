@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import cache
 from importlib.resources import files
@@ -13,12 +13,10 @@ from typing import Any
 import aiohttp
 from gql import Client, GraphQLRequest
 from gql.client import AsyncClientSession
-from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 from gql.transport.exceptions import (
     TransportError,
     TransportQueryError,
-    TransportServerError,
 )
 
 RETRY_SECONDS = 1.0
@@ -28,6 +26,7 @@ PING_SECONDS = 4
 PONG_SECONDS = 4
 # The API takes 100 operations on a socket.
 MAX_SUBSCRIPTIONS = 90
+GONE = "the API cannot be reached"
 FAULTS = (TransportError, aiohttp.ClientError, OSError, TimeoutError)
 
 
@@ -65,9 +64,9 @@ def base_url(backend: str) -> str:
 
 
 class Api:
-    """One client of the API, shared by everything that the dashboard shows.
+    """One socket to the API, shared by everything that the dashboard shows.
 
-    `run` keeps the socket; whatever was subscribed raises ApiGone when it breaks.
+    `run` keeps it; whatever was subscribed raises ApiGone when it breaks.
     """
 
     def __init__(self, backend: str, token: str) -> None:
@@ -76,7 +75,7 @@ class Api:
         self._health = f"{url}/health"
         self._authorization = {"Authorization": f"Bearer {token}"}
         self._socket: AsyncClientSession | None = None
-        self._connected = asyncio.Event()
+        self._tried = asyncio.Event()
         self._lost = asyncio.Event()
         self._subscriptions = 0
         self.problem: str | None = "connecting"
@@ -90,90 +89,99 @@ class Api:
 
     async def run(self) -> None:
         """Keeps the socket and looks after the API's health, for ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_socket())
-            group.create_task(self._watch_health())
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=PONG_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as group:
+            group.create_task(self._keep_socket(http))
+            group.create_task(self._watch_health(http))
 
-    async def _keep_socket(self) -> None:
+    async def _keep_socket(self, http: aiohttp.ClientSession) -> None:
         while True:
             self._lost.clear()
             try:
-                async with Client(transport=self._socket_transport()) as session:
+                async with Client(
+                    transport=self._transport(http), execute_timeout=TIMEOUT_SECONDS
+                ) as session:
                     self._socket = session
                     self.seen_at, self.problem = time.time(), None
-                    self._connected.set()
+                    self._tried.set()
                     await self._lost.wait()
-            except FAULTS as fault:
-                self.problem = _sentence(fault)
+            except FAULTS:
+                self.problem = await self._reason(http)
             finally:
-                self._connected.clear()
                 self._socket = None
+            self._tried.set()
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _socket_transport(self) -> AIOHTTPWebsocketsTransport:
+    async def _reason(self, http: aiohttp.ClientSession) -> str:
+        """Why there is no socket: gql does not tell with which code it was closed."""
+        timeout = aiohttp.ClientTimeout(total=PONG_SECONDS)
+        question = {"query": "{ version }"}
+        with contextlib.suppress(*FAULTS):
+            async with http.post(
+                self._graphql, json=question, headers=self._authorization, timeout=timeout
+            ) as response:
+                if response.status in (401, 403):
+                    return "the API refuses the dashboard's token (TOKEN)"
+        return GONE
+
+    def _transport(self, http: aiohttp.ClientSession) -> AIOHTTPWebsocketsTransport:
         return AIOHTTPWebsocketsTransport(
             self._graphql.replace("http", "ws", 1),
             init_payload=self._authorization,
+            session=http,
             ping_interval=PING_SECONDS,
             pong_timeout=PONG_SECONDS,
             close_timeout=1,
             websocket_close_timeout=1,
         )
 
-    async def _watch_health(self) -> None:
+    async def _watch_health(self, http: aiohttp.ClientSession) -> None:
         """Silence of the feed means that nothing happened only while the feed works."""
         timeout = aiohttp.ClientTimeout(total=PONG_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            while True:
-                with contextlib.suppress(*FAULTS, ValueError):
-                    async with session.get(self._health) as response:
-                        self.degraded = (await response.json())["status"] != "ok"
-                        if self._connected.is_set():
-                            self.seen_at = time.time()
-                await asyncio.sleep(PING_SECONDS)
+        while True:
+            with contextlib.suppress(*FAULTS, ValueError):
+                async with http.get(self._health, timeout=timeout) as response:
+                    self.degraded = (await response.json())["status"] != "ok"
+                    if self._socket is not None:
+                        self.seen_at = time.time()
+            await asyncio.sleep(PING_SECONDS)
 
-    async def connected(self) -> None:
-        """Returns as soon as there is a socket."""
-        await self._connected.wait()
+    async def _session(self) -> AsyncClientSession:
+        """The socket; at first it is waited for. Raises ApiGone."""
+        await self._tried.wait()
+        if self._socket is None:
+            raise ApiGone(self.problem or GONE)
+        return self._socket
 
     async def query(self, name: str, **variables: Any) -> dict[str, Any]:
         """The data that a query answers. Raises ApiGone."""
-        transport = AIOHTTPTransport(
-            self._graphql, headers=self._authorization, timeout=TIMEOUT_SECONDS
-        )
+        session = await self._session()
         try:
-            async with Client(transport=transport, execute_timeout=TIMEOUT_SECONDS) as session:
-                data: dict[str, Any] = await session.execute(_request(name, variables))
-                return data
+            data: dict[str, Any] = await session.execute(_request(name, variables))
         except FAULTS as fault:
             raise ApiGone(_sentence(fault)) from fault
+        return data
 
-    async def changes(self, name: str, **variables: Any) -> AsyncIterator[dict[str, Any]]:
+    async def changes(self, name: str, **variables: Any) -> AsyncGenerator[dict[str, Any]]:
         """The events of a subscription. Raises ApiGone, CursorExpired; never just ends."""
-        await self.connected()
-        session = self._socket
-        if session is None:
-            raise ApiGone(self.problem or "connection lost")
+        session = await self._session()
         self._subscriptions += 1
         try:
             async with aclosing(session.subscribe(_request(name, variables))) as results:
                 async for result in results:
                     self.seen_at = time.time()
                     yield result["changes"]
-            raise ApiGone("connection lost")
+            raise ApiGone(GONE)
         except TransportQueryError as refusal:
             if _code(refusal) == "CURSOR_EXPIRED":
                 raise CursorExpired from refusal
             raise ApiGone(_sentence(refusal)) from refusal
         except FAULTS as fault:
-            self._lose("connection lost")
+            self.problem = GONE
+            self._lost.set()
             raise ApiGone(_sentence(fault)) from fault
         finally:
             self._subscriptions -= 1
-
-    def _lose(self, problem: str) -> None:
-        self.problem = problem
-        self._lost.set()
 
 
 def _request(name: str, variables: dict[str, Any]) -> GraphQLRequest:
@@ -189,11 +197,9 @@ def _code(refusal: TransportQueryError) -> str | None:
 def _sentence(fault: BaseException) -> str:
     """What an operator is told."""
     match fault:
-        case TransportServerError(code=401) | TransportServerError(code=403):
-            return "the API refuses the dashboard's token (TOKEN)"
         case TransportQueryError(errors=[{"message": message}, *_]):
             return str(message)
         case TimeoutError():
             return "the API does not answer"
         case _:
-            return "the API cannot be reached"
+            return GONE

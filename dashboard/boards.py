@@ -91,6 +91,10 @@ class WorkersBoard(Board):
         self.workers, self.cursor, self.is_loaded = found, cursor, True
         self._on_change()
 
+    def in_order(self) -> list[Node]:
+        """By name, as the table shows them at first."""
+        return sorted(self.workers.values(), key=lambda node: str(node["name"]))
+
     def _apply(self, event: Event) -> None:
         node = event["node"]
         if event["kind"] == "REMOVED":

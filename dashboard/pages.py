@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from itertools import islice
 from typing import Any, Protocol
 
 from dash.exceptions import WebsocketDisconnected
@@ -19,6 +20,9 @@ PUSH_SECONDS = 0.2
 TICK_SECONDS = 3.0
 # A page that does not answer for so long was closed.
 LEASE_SECONDS = 20.0
+
+# What is sent before everything else of a long table.
+FIRST_ROWS = 100
 
 Props = dict[tuple[str, str], Any]
 Tables = dict[str, dict[str, Row]]
@@ -72,8 +76,9 @@ class View:
         """The rows of each table, by id."""
         processes = self.processes.processes if self.processes else {}
         tasks = self.process.tasks if self.process else {}
+        workers = self._mirror.workers.in_order()
         return {
-            "workers": {id_: worker_row(n) for id_, n in self._mirror.workers.workers.items()},
+            "workers": {node["id"]: worker_row(node) for node in workers},
             "processes": {id_: process_row(n, self._rank(n)) for id_, n in processes.items()},
             "tasks": {id_: task_row(n) for id_, n in tasks.items()},
         }
@@ -183,6 +188,10 @@ class Page:
 
     def _tell_rows(self, table: str, rows: dict[str, Row]) -> None:
         known = self._tables.get(table)
+        if known is None and len(rows) > FIRST_ROWS:
+            # Something to look at; the rest follows at once.
+            rows = dict(islice(rows.items(), FIRST_ROWS))
+            self._wake.set()
         self._tables[table] = rows
         if known is None or (rows.keys().isdisjoint(known.keys()) and (known or rows)):
             self._socket.set_prop_sync(table, "rowData", list(rows.values()))

@@ -1,0 +1,108 @@
+"""Boards hold what the API holds, page by page, and follow its changes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from dashboard.address import Address, ProcessList
+from dashboard.api import Api, ApiGone
+from dashboard.boards import ProcessesBoard
+from dashboard.mirror import Mirror, listening
+from dashboard.pages import View
+from tests.conftest import TOKEN
+from tests.dashboard.reporter import Reporter
+from tests.servers import MonitorServer
+
+
+@pytest.fixture
+async def mirror(api: MonitorServer) -> AsyncIterator[Mirror]:
+    mirror = Mirror(Api(api.url, TOKEN))
+    running = asyncio.create_task(mirror.run())
+    yield mirror
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def walk(api: Api, wanted: ProcessList) -> list[list[str]]:
+    """The ids of all pages of three."""
+    pages = []
+    while True:
+        board = ProcessesBoard(wanted, size=3)
+        await board.load(api)
+        ranked = sorted(board.processes.values(), key=board.rank, reverse=True)
+        pages.append([node["id"] for node in ranked])
+        if board.next_page is None:
+            return pages
+        wanted = replace(wanted, page=board.next_page)
+
+
+async def test_pages_have_every_process_once_newest_first(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("paged")
+    ids = [reporter.succeed(worker).id for _ in range(7)][::-1]
+    pages = await walk(mirror.api, ProcessList(worker))
+    assert pages == [ids[:3], ids[3:6], ids[6:]]
+
+
+@pytest.mark.parametrize("failures", [0, 2, 3, 4, 6])
+async def test_pages_have_every_process_once_errors_first(
+    mirror: Mirror, reporter: Reporter, failures: int
+) -> None:
+    worker = reporter.register("paged-errors")
+    failed = [reporter.fail(worker, "boom boom").id for _ in range(failures)][::-1]
+    others = [reporter.succeed(worker).id for _ in range(6 - failures)][::-1]
+    pages = await walk(mirror.api, ProcessList(worker, order="errors"))
+    assert pages == [(failed + others)[:3], (failed + others)[3:]]
+
+
+async def test_the_first_page_takes_in_what_starts_and_stays_a_page(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("growing")
+    old = [reporter.succeed(worker).id for _ in range(3)]
+    board = ProcessesBoard(ProcessList(worker), size=3)
+    await board.load(mirror.api)
+    new = reporter.start(worker)
+    [subscription] = board.subscriptions
+    changes = mirror.api.changes(subscription.name, **subscription.variables, after=board.cursor)
+    async with asyncio.timeout(10), aclosing(changes):
+        while new.id not in board.processes:
+            subscription.apply(await anext(changes))
+    assert set(board.processes) == {new.id, *old[1:]}
+
+
+async def test_a_view_is_one_for_all_that_look_at_it(mirror: Mirror, reporter: Reporter) -> None:
+    address = Address.parse(f"?worker={reporter.register('shared')}")
+    one, other = View(mirror, address), View(mirror, address)
+    assert one.boards == other.boards
+
+
+async def test_a_change_wakes_who_listens(mirror: Mirror, reporter: Reporter) -> None:
+    worker = reporter.register("waking")
+    view = View(mirror, Address.parse(f"?worker={worker}"))
+    wake = asyncio.Event()
+    with listening(view.boards, wake):
+        run = reporter.start(worker)
+        async with asyncio.timeout(10):
+            while run.id not in view.tables()["processes"]:
+                await wake.wait()
+                wake.clear()
+
+
+@pytest.mark.parametrize(
+    ("token", "port", "said"),
+    [("wrong", None, "refuses the dashboard's token"), (TOKEN, 9, "cannot be reached")],
+)
+async def test_why_there_is_nothing_to_see_is_said_in_words(
+    api: MonitorServer, token: str, port: int | None, said: str
+) -> None:
+    client = Api(f"127.0.0.1:{port or api.port}", token)
+    running = asyncio.create_task(client.run())
+    with pytest.raises(ApiGone, match=said):
+        await client.query("workers", after=None)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
