@@ -7,7 +7,7 @@ VENV_STAMP := .venv/.installed
 EXPLORER_STAMP := graph/static/explorer/explorer.html
 NODE_TESTS_STAMP := tests/node/node_modules/.installed
 
-.PHONY: help install run test check bench soak lock services clean
+.PHONY: help install run test check bench soak screenshots lock services clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -29,6 +29,9 @@ bench: install services ## Measure throughput and latency (ARGS="..." go to the 
 
 soak: install services ## The ledger test for ten minutes (SOAK_SECONDS=... for longer)
 	@SOAK_SECONDS=$${SOAK_SECONDS:-600} .venv/bin/pytest -o faulthandler_timeout=0 tests/e2e/test_ledger.py $(ARGS)
+
+screenshots: install services ## Make the pictures of the README anew
+	@scripts/screenshots docs/images
 
 lock: ## Pin the dependencies of pyproject.toml (ARGS=--upgrade for newer releases)
 	@scripts/lock $(ARGS)

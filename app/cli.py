@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import uvicorn
 
+from app.demo import run_demo
 from app.factory import configure_logging
 from app.server import HttpProtocol, SocketProtocol, serve
 from app.settings import Settings, SettingsError, ensure_token, load_settings
@@ -23,6 +24,7 @@ DASHBOARD_PORT = 8050
 FACTORY = "app.factory:create_app_from_environment"
 # Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
 GRACE_SECONDS = 3
+MAX_SPEED = 1000
 DASHBOARD_END_SECONDS = 3
 MAX_WEBSOCKET_BYTES = 256 * 1024
 PING_INTERVAL_SECONDS = 10
@@ -67,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     dashboard = add("dashboard", _dashboard, "The dashboard of an API (BACKEND).")
     dashboard.add_argument("--host", default="127.0.0.1")
     dashboard.add_argument("--port", type=int, default=DASHBOARD_PORT)
+    demo = add("demo", _demo, "Simulated workers that report to an API, until Ctrl-C.")
+    demo.add_argument("--url", help="the API; BACKEND unless given")
+    demo.add_argument("--workers", type=int, default=12)
+    demo.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast")
+    demo.add_argument("--seconds", type=float, help="end after so long")
+    demo.add_argument("--seed", type=int, default=1, help="of what happens when")
     add("migrate", _migrate, "Brings the database to this version; `serve` does it at start.")
     add("export-schema", _export_schema, "Prints the GraphQL schema.")
     check = add("check", _check, "Compares every kept counter with a recount.")
@@ -151,6 +159,19 @@ def _dashboard(settings: Settings, options: argparse.Namespace) -> int:
     from app.operators import serve_dashboard
 
     return serve_dashboard(settings, options.host, options.port, announce=True)
+
+
+def _demo(settings: Settings, options: argparse.Namespace) -> int:
+    if options.workers < 1 or not 0 < options.speed <= MAX_SPEED:
+        raise SettingsError(f"--workers: at least 1; --speed: above 0, up to {MAX_SPEED}.")
+    return run_demo(
+        settings,
+        url=options.url,
+        workers=options.workers,
+        speed=options.speed,
+        seed=options.seed,
+        seconds=options.seconds,
+    )
 
 
 def _say(text: str) -> None:

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
         return self.data_dir / "token"
 
 
+def base_url(backend: str) -> str:
+    """BACKEND may be `host:port` or a URL."""
+    return (backend if "://" in backend else f"http://{backend}").rstrip("/")
+
+
 def load_settings() -> Settings:
     """Reads the environment. Raises SettingsError naming the variable and the reason."""
     try:

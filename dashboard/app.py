@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, set_props
+from dash.exceptions import DependencyException
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from dashboard.address import Address
 from dashboard.api import Api
+from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.gate import Gate
 from dashboard.layout import create_layout
 from dashboard.mirror import Mirror
@@ -21,7 +23,7 @@ from dashboard.pages import Page, View, loaded, whole
 
 # A page that falls back waits so long for what it shows.
 LOAD_SECONDS = 5.0
-MAX_SEARCH_CHARACTERS = 4096
+BURST_SECONDS = 0.1
 CHOICES = ("range", "name", "presence", "state", "period", "order")
 
 # Dash's own has no language, which screen readers need.
@@ -47,6 +49,10 @@ def create_dashboard(backend: str, token: str, password: str | None = None) -> A
         fresh = api.problem is None and not api.degraded
         return JSONResponse({"status": "ok" if fresh else "degraded", "api": api.problem or "ok"})
 
+    @server.exception_handler(DependencyException)
+    async def no_such_asset(_: Request, __: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "Not found"}, 404)
+
     dash = Dash(
         "dashboard",
         server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
@@ -61,7 +67,8 @@ def create_dashboard(backend: str, token: str, password: str | None = None) -> A
     _add_callbacks(dash, mirror)
     # Before the first request: a socket that comes before any page would find no callbacks.
     dash._setup_server()
-    return Gate(server, password=password, policy=_policy(dash))
+    pages = CallbackRequests(server, lambda name: name in dash.callback_map)
+    return Gate(pages, password=password, policy=_policy(dash))
 
 
 def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:
@@ -90,6 +97,7 @@ def _policy(dash: Dash) -> str:
 
 def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
     pages: dict[str, Page] = {}
+    latest: dict[str, Any] = {}
 
     @dash.callback(
         Input("request", "data"), websocket=True, persistent=True, prevent_initial_call=True
@@ -99,6 +107,13 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
         tab, address = _read(request)
         if ctx.websocket is None:
             return  # a browser that knows no SharedWorker; it will ask for refreshes
+        if request.get("anew"):
+            # After an outage all that was asked meanwhile comes at once; only the last one counts.
+            latest[tab] = request
+            await asyncio.sleep(BURST_SECONDS)
+            if latest.get(tab) is not request:
+                return
+            del latest[tab]
         page = pages.get(tab)
         if page and page.is_open and not request.get("anew"):
             page.go(address)
@@ -172,8 +187,6 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
 
 def _read(request: Any) -> tuple[str, Address]:
     """The tab and the address of a request; raises ValueError for what no page sends."""
-    match request:
-        case {"tab": str(tab), "search": str(search)} if len(search) <= MAX_SEARCH_CHARACTERS:
-            return tab, Address.parse(search)
-        case _:
-            raise ValueError("request: needs tab and search")
+    if fault := fault_of(request):
+        raise ValueError(fault)
+    return request["tab"], Address.parse(request["search"])

@@ -13,8 +13,8 @@ from typing import Any
 
 from dashboard.address import PERIODS, RANGES, STATUSES, ProcessList, instant
 from dashboard.api import Api
+from dashboard.rows import Node, Row, process_row, task_row, worker_row
 
-Node = dict[str, Any]
 Event = dict[str, Any]
 
 PAGE_SIZE = 100
@@ -62,11 +62,13 @@ def newer(known: Node | None, node: Node) -> bool:
 
 
 class WorkersBoard(Board):
-    """All workers, newest first: few enough to sort and filter by anything."""
+    """All workers: few enough to sort and filter by anything."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         super().__init__()
-        self.workers: dict[str, Node] = {}
+        self._workers: dict[str, Node] = {}
+        # Made once for all pages, and exchanged when they change; at first in the order of names.
+        self.rows: dict[str, Row] = {}
         self._on_change = on_change
 
     @property
@@ -82,25 +84,32 @@ class WorkersBoard(Board):
             cursor = cursor or data["feedCursor"]
             found.update((edge["node"]["id"], edge["node"]) for edge in data["workers"]["edges"])
             if not self.is_loaded:
-                self.workers = dict(found)
+                self._hold(found)
                 self.touch()
             page = data["workers"]["pageInfo"]
             if not page["hasNextPage"]:
                 break
             after = page["endCursor"]
-        self.workers, self.cursor, self.is_loaded = found, cursor, True
+        self._hold(found)
+        self.cursor, self.is_loaded = cursor, True
         self._on_change()
 
-    def in_order(self) -> list[Node]:
-        """By name, as the table shows them at first."""
-        return sorted(self.workers.values(), key=lambda node: str(node["name"]))
+    def _hold(self, found: dict[str, Node]) -> None:
+        self._workers = dict(sorted(found.items(), key=lambda item: str(item[1]["name"])))
+        self.rows = {id_: worker_row(node) for id_, node in self._workers.items()}
+
+    def name_of(self, worker: str | None) -> str | None:
+        """None while it is not known."""
+        return self._workers[worker]["name"] if worker in self._workers else None
 
     def _apply(self, event: Event) -> None:
         node = event["node"]
         if event["kind"] == "REMOVED":
-            self.workers.pop(node["id"], None)
-        elif newer(self.workers.get(node["id"]), node):
-            self.workers[node["id"]] = node
+            self._workers.pop(node["id"], None)
+            self.rows.pop(node["id"], None)
+        elif newer(self._workers.get(node["id"]), node):
+            self._workers[node["id"]] = node
+            self.rows[node["id"]] = worker_row(node)
         self._on_change()
 
 
@@ -214,6 +223,11 @@ class ProcessesBoard(Board):
             return True
         return self.rank(node) > min(map(self.rank, self.processes.values()))
 
+    @property
+    def rows(self) -> dict[str, Row]:
+        """As the table shows them."""
+        return {id_: process_row(n, self.rank(n)) for id_, n in self.processes.items()}
+
     def rank(self, node: Node) -> str:
         """Sorts as the list is ordered, the first one highest."""
         is_first = self._wanted.order == "errors" and node["status"] == "ERROR"
@@ -257,6 +271,11 @@ class ProcessBoard(Board):
             self.tasks = _by_id(process.pop("tasks"))
         self.process = process
         self.cursor, self.is_loaded = data["feedCursor"], True
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """Its tasks, as the table shows them."""
+        return {id_: task_row(node) for id_, node in self.tasks.items()}
 
     def _apply_task(self, event: Event) -> None:
         node = event["node"]

@@ -13,7 +13,7 @@ from dashboard.address import Address, ProcessList
 from dashboard.boards import Board
 from dashboard.mirror import Mirror, listening
 from dashboard.panels import process_panel, tiles
-from dashboard.rows import Row, process_row, task_row, worker_row
+from dashboard.rows import Row
 
 # A page is told at most this often, and something at least this often.
 PUSH_SECONDS = 0.2
@@ -74,29 +74,21 @@ class View:
 
     def tables(self) -> Tables:
         """The rows of each table, by id."""
-        processes = self.processes.processes if self.processes else {}
-        tasks = self.process.tasks if self.process else {}
-        workers = self._mirror.workers.in_order()
         return {
-            "workers": {node["id"]: worker_row(node) for node in workers},
-            "processes": {id_: process_row(n, self._rank(n)) for id_, n in processes.items()},
-            "tasks": {id_: task_row(n) for id_, n in tasks.items()},
+            "workers": dict(self._mirror.workers.rows),
+            "processes": self.processes.rows if self.processes else {},
+            "tasks": self.process.rows if self.process else {},
         }
-
-    def _rank(self, node: dict[str, Any]) -> str:
-        assert self.processes is not None
-        return self.processes.rank(node)
 
     def props(self) -> Props:
         """Everything else that is shown, except what changes with time alone."""
-        worker = self._mirror.workers.workers.get(self.worker or "")
         return {
             ("tiles", "children"): tiles(self.figures),
             ("slots", "data"): self.figures.chart,
             ("process", "children"): process_panel(self.process) if self.process else [],
             ("shown", "data"): {
                 "worker": self.worker,
-                "workerName": worker["name"] if worker else None,
+                "workerName": self._mirror.workers.name_of(self.worker),
                 "process": self.address.process,
                 "nextPage": self.processes.next_page if self.processes else None,
                 "page": self.address.processes.page if self.address.processes else "",

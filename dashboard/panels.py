@@ -6,9 +6,9 @@ from typing import Any
 from dash import html
 
 from dashboard.attributes import attributes
-from dashboard.boards import FiguresBoard, Node, ProcessBoard
+from dashboard.boards import FiguresBoard, ProcessBoard
 from dashboard.failure import Failure, read_failure
-from dashboard.rows import state
+from dashboard.rows import Node, state
 
 Content = list[Any]
 NOTHING = "–"  # noqa: RUF001  # a dash is what it is

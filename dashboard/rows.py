@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from dashboard.boards import Node
-
+Node = dict[str, Any]
 Row = dict[str, Any]
 
 

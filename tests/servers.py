@@ -290,3 +290,16 @@ class DashboardServer(MonitorServer):
     """`process-monitor dashboard` as a program of its own."""
 
     COMMAND = "dashboard"
+
+
+class WholeProduct(MonitorServer):
+    """`process-monitor up`: API and dashboard."""
+
+    COMMAND = "up"
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self.dashboard_port = free_port()
+        super().__init__(folder, env, "--dashboard-port", str(self.dashboard_port))
+
+    def _healthy(self) -> bool:
+        return super()._healthy() and _listens(self.dashboard_port)

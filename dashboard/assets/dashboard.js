@@ -25,6 +25,7 @@
     polledAt: 0,
     slots: [],
     answeredAt: 0,
+    checkedAt: started,
     status: null,
     skew: 0,
     polling: false,
@@ -308,6 +309,16 @@
     return { tab, number: ++page.number, search: page.search, anew };
   }
 
+  async function signInAgain() {
+    page.checkedAt = Date.now();
+    try {
+      const response = await fetch(window.location.href, { redirect: "manual" });
+      if (response.type === "opaqueredirect") window.location.reload();
+    } catch {
+      // it is gone, which the page says already
+    }
+  }
+
   function connection() {
     const seconds = (at) => (Date.now() - at) / 1000;
     const live = page.liveAt && seconds(page.liveAt) < LIVE_SECONDS;
@@ -342,6 +353,8 @@
         asked[1] = { tab, number: ++page.number, search: page.search };
       }
       const [text, tone] = connection();
+      // Lost may also mean that the session ended.
+      if (tone === "lost" && at - page.checkedAt > POLL_SECONDS * 1000) signInAgain();
       const said = document.getElementById("connection");
       const same = said && said.textContent === text;
       return [...asked, same ? NO() : text, same ? NO() : `connection connection-${tone}`];

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import TOKEN
-from tests.servers import MariaDb, MonitorServer, RedisServer, free_port
+from tests.servers import MariaDb, MonitorServer, RedisServer, WholeProduct, free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,6 +151,21 @@ def test_server_processes_end_with_the_one_that_started_them(
     again = MonitorServer(tmp_path, env, "--workers", "2", port=server.port)
     again.start()
     again.stop()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_dashboard_ends_with_the_api_beside_it(tmp_path: Path, how: signal.Signals) -> None:
+    product = WholeProduct(tmp_path, {"TOKEN": TOKEN})
+    product.start()
+    assert f"http://127.0.0.1:{product.dashboard_port}" in product.log.read_text()
+    assert product.process is not None
+    begun = time.monotonic()
+    product.process.send_signal(how)
+    product.process.wait(10)
+    while listens(product.dashboard_port):  # after SIGKILL it is an orphan for a moment
+        assert time.monotonic() - begun < 5
+        time.sleep(0.05)
+    assert not listens(product.port)
 
 
 def listens(port: int) -> bool:

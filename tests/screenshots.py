@@ -1,0 +1,82 @@
+"""Makes the pictures of the README: `python -m tests.screenshots FOLDER`."""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx
+from playwright.async_api import async_playwright, expect
+
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, TOKEN
+from tests.servers import DashboardServer, MonitorServer, find_program
+
+DEMO_SECONDS = 45
+DEMO_SPEED = 6
+FAILED = """{
+  tasks(first: 1, filter: {status: [ERROR]}, orderBy: {field: UPDATED_AT, direction: DESC}) {
+    edges { node { process { id } } }
+  }
+}"""
+
+
+def fill(api: MonitorServer, folder: Path) -> str:
+    """Lets the demo's workers report for a while; the id of a process that failed."""
+    options = ("--url", api.url, "--speed", str(DEMO_SPEED), "--seconds", str(DEMO_SECONDS))
+    subprocess.run(
+        [sys.executable, "-m", "app", "demo", *options],
+        env={"PATH": "/usr/bin:/bin", "TOKEN": TOKEN, "MONITOR_DATA_DIR": str(folder)},
+        check=True,
+    )
+    told = httpx.post(
+        f"{api.url}/graphql",
+        json={"query": FAILED},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    ).json()
+    return str(told["data"]["tasks"]["edges"][0]["node"]["process"]["id"])
+
+
+async def draw(dashboard: DashboardServer, process: str, folder: Path) -> None:
+    """Overview and a failed process, light and dark, wide and on a telephone."""
+    pictures = [
+        ("overview", "/", "light", 1440, 900),
+        ("failure", f"/?process={process}", "dark", 1440, 900),
+        ("telephone", f"/?process={process}", "light", 390, 844),
+    ]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=find_program(*CHROMIUM), args=CHROMIUM_FLAGS
+        )
+        for name, address, scheme, width, height in pictures:
+            page = await browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,  # type: ignore[arg-type]
+            )
+            await page.goto(dashboard.url + address)
+            await expect(page.locator("#connection")).to_have_text("Live")
+            if "process" in address:
+                await expect(page.locator(".failure-message")).to_be_visible()
+            await page.locator("time, .ag-row").first.wait_for(state="attached")
+            await page.screenshot(path=folder / f"{name}.png")
+            print(f"==> {folder / name}.png")  # noqa: T201  # it is a command
+        await browser.close()
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        api = MonitorServer(Path(scratch), {"TOKEN": TOKEN})
+        api.start()
+        backend = f"127.0.0.1:{api.port}"
+        dashboard = DashboardServer(Path(scratch), {"TOKEN": TOKEN, "BACKEND": backend})
+        dashboard.start()
+        try:
+            asyncio.run(draw(dashboard, fill(api, Path(scratch)), folder))
+        finally:
+            dashboard.stop()
+            api.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
