@@ -156,14 +156,18 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
         Output("trail", "children"),
         Output("page", "data-level"),
         Output("processes-title", "children"),
-        Output("activity-title", "children"),
         Output("next-page", "disabled"),
         Output("first-page", "disabled"),
         Output("page-note", "children"),
         Input("shown", "data"),
         Input("location", "search"),
     )
-    in_browser("slots", Output("activity", "aria-label"), Input("slots", "data"))
+    in_browser(
+        "slots",
+        Output("activity", "aria-label"),
+        Output("activity-title", "children"),
+        Input("slots", "data"),
+    )
     in_browser("scheme", Output("provider", "forceColorScheme"), Input("theme", "value"))
     in_browser(
         "fill",

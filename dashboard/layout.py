@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from dashboard.address import ORDERS, PERIODS, RANGES, STATUSES
 from dashboard.attributes import attributes
+from dashboard.panels import empty_tiles
 from dashboard.tables import PROCESSES, TASKS, WORKERS, table
 
 WORDS = {
@@ -68,7 +69,7 @@ def _header() -> html.Header:
 def _overview() -> html.Section:
     return html.Section(
         [
-            html.Div(id="tiles", className="tiles"),
+            html.Div(empty_tiles(), id="tiles", className="tiles"),
             html.Div(
                 [
                     html.Div(

@@ -82,13 +82,16 @@ class View:
 
     def props(self) -> Props:
         """Everything else that is shown, except what changes with time alone."""
-        return {
-            ("tiles", "children"): tiles(self.figures),
-            ("slots", "data"): self.figures.chart,
+        name = self._mirror.workers.name_of(self.worker)
+        figures: Props = {}
+        if self.figures.is_loaded:  # until then what was shown stays, with its title
+            figures[("tiles", "children")] = tiles(self.figures)
+            figures[("slots", "data")] = {"worker": name, "slots": self.figures.chart}
+        return figures | {
             ("process", "children"): process_panel(self.process) if self.process else [],
             ("shown", "data"): {
                 "worker": self.worker,
-                "workerName": self._mirror.workers.name_of(self.worker),
+                "workerName": name,
                 "process": self.address.process,
                 "nextPage": self.processes.next_page if self.processes else None,
                 "page": self.address.processes.page if self.address.processes else "",

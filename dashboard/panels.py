@@ -28,26 +28,32 @@ def badge(status: str) -> html.Span:
     return html.Span(WORDS[status], className=f"status status-{status.lower()}")
 
 
+TILES = (
+    *("Workers online", "Workers offline", "Running", "Stalled"),
+    *("Failed, last hour", "Success rate, last hour"),
+)
+
+
+def empty_tiles() -> Content:
+    """The totals, before any are known."""
+    return [_tile(name, NOTHING, "") for name in TILES]
+
+
 def tiles(board: FiguresBoard) -> Content:
     """The totals."""
-    if not board.is_loaded:
-        return [_tile(name, NOTHING, "") for name in ("Workers", "Running", "Stalled", "Failed")]
     summary = board.summary
     succeeded, failed = board.sums()
     ended = succeeded + failed
-    online, offline = summary["workersOnline"], summary["workersOffline"]
-    return [
-        _tile("Workers online", f"{online:,}", "online"),
-        _tile("Workers offline", f"{offline:,}", "offline" if offline else ""),
-        _tile("Running", f"{summary['processes']['running']:,}", "running"),
-        _tile("Stalled", f"{summary['stalledProcesses']:,}", "stalled" if _stalls(summary) else ""),
-        _tile("Failed, last hour", f"{failed:,}", "error" if failed else ""),
-        _tile("Success rate, last hour", f"{succeeded / ended:.1%}" if ended else NOTHING, ""),
+    offline, stalled = summary["workersOffline"], summary["stalledProcesses"]
+    values = [
+        (f"{summary['workersOnline']:,}", "online"),
+        (f"{offline:,}", "offline" if offline else ""),
+        (f"{summary['processes']['running']:,}", "running"),
+        (f"{stalled:,}", "stalled" if stalled else ""),
+        (f"{failed:,}", "error" if failed else ""),
+        (f"{succeeded / ended:.1%}" if ended else NOTHING, ""),
     ]
-
-
-def _stalls(summary: Node) -> bool:
-    return bool(summary["stalledProcesses"])
+    return [_tile(name, *value) for name, value in zip(TILES, values, strict=True)]
 
 
 def _tile(name: str, value: str, tone: str) -> html.Div:

@@ -9,11 +9,13 @@ from pathlib import Path
 import httpx
 from playwright.async_api import async_playwright, expect
 
+from dashboard.panels import NOTHING
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, TOKEN
 from tests.servers import DashboardServer, MonitorServer, find_program
 
-DEMO_SECONDS = 45
-DEMO_SPEED = 6
+DEMO_SECONDS = 70
+DEMO_SPEED = 4
+PHONE_WIDTH = 390
 FAILED = """{
   tasks(first: 1, filter: {status: [ERROR]}, orderBy: {field: UPDATED_AT, direction: DESC}) {
     edges { node { process { id } } }
@@ -42,7 +44,7 @@ async def draw(dashboard: DashboardServer, process: str, folder: Path) -> None:
     pictures = [
         ("overview", "/", "light", 1440, 900),
         ("failure", f"/?process={process}", "dark", 1440, 900),
-        ("telephone", f"/?process={process}", "light", 390, 844),
+        ("telephone", f"/?process={process}", "light", PHONE_WIDTH, 844),
     ]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -57,7 +59,10 @@ async def draw(dashboard: DashboardServer, process: str, folder: Path) -> None:
             await expect(page.locator("#connection")).to_have_text("Live")
             if "process" in address:
                 await expect(page.locator(".failure-message")).to_be_visible()
-            await page.locator("time, .ag-row").first.wait_for(state="attached")
+                await expect(page.locator("#processes .ag-row-selected")).to_be_attached()
+            await expect(page.locator(".tile-value").first).not_to_have_text(NOTHING)
+            if width > PHONE_WIDTH:
+                await expect(page.locator("#activity svg")).to_be_attached()
             await page.screenshot(path=folder / f"{name}.png")
             print(f"==> {folder / name}.png")  # noqa: T201  # it is a command
         await browser.close()

@@ -206,6 +206,13 @@
     }
   }
 
+  function markLoading(shown) {
+    for (const table of ["workers", "processes", "tasks"]) {
+      const grid = api(table);
+      if (grid) grid.setGridOption("loading", !shown || shown.loading.includes(table));
+    }
+  }
+
   function api(table) {
     try {
       return window.dash_ag_grid.getApi(table);
@@ -377,6 +384,7 @@
       const name = (shown && shown.workerName) || "Worker";
       setTimeout(mark, 50);
       setTimeout(draw, 50);
+      setTimeout(() => markLoading(shown), 50);
       setTimeout(moveOn, 50);
       const trail = worker ? [crumb("Overview", "overview"), crumb(name, "worker", !process)] : [];
       if (process) trail.push(crumb(`Process …${process.slice(-8)}`, "process", true));
@@ -384,18 +392,21 @@
         trail,
         process ? "2" : worker ? "1" : "0",
         worker ? `Processes of ${name}` : "Processes",
-        worker ? `Activity of ${name}` : "Activity",
         !(shown && shown.nextPage),
         !address.get("page"),
         address.get("page") ? "An older page" : "",
       ];
     },
 
-    slots(slots) {
-      page.slots = slots || [];
+    slots(told) {
+      if (!told) return [NO(), NO()];
+      page.slots = told.slots;
       draw();
       const total = (name) => page.slots.reduce((sum, slot) => sum + slot[name], 0);
-      return `${total("started")} processes started, ${total("succeeded")} succeeded, ${total("failed")} failed in the time shown`;
+      return [
+        `${total("started")} processes started, ${total("succeeded")} succeeded, ${total("failed")} failed in the time shown`,
+        told.worker ? `Activity of ${told.worker}` : "Activity",
+      ];
     },
 
     scheme(choice) {
