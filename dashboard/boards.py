@@ -56,6 +56,14 @@ class Board:
             listener.set()
 
 
+class Overgrown(Exception):
+    """A page took in as many rows as it had: it has to be asked for again.
+
+    Rows that fall off its end would be on no page, since the next one begins behind the last row
+    that was asked for.
+    """
+
+
 def newer(known: Node | None, node: Node) -> bool:
     """Whether the node is a later state than the known one."""
     return known is None or node["revision"] > known["revision"]
@@ -210,7 +218,8 @@ class ProcessesBoard(Board):
                 self.processes[node["id"]] = node
         elif not self._wanted.page and self._belongs_on_first_page(node):
             self.processes[node["id"]] = node
-            self._cut()
+            if len(self.processes) > 2 * self._size:
+                raise Overgrown
 
     def _matches(self, node: Node) -> bool:
         status = STATUSES[self._wanted.status]
@@ -219,7 +228,7 @@ class ProcessesBoard(Board):
     def _belongs_on_first_page(self, node: Node) -> bool:
         if self._since and datetime.fromisoformat(node["startedAt"]) < self._since:
             return False
-        if len(self.processes) < self._size:
+        if self.next_page is None:
             return True
         return self.rank(node) > min(map(self.rank, self.processes.values()))
 
@@ -232,12 +241,6 @@ class ProcessesBoard(Board):
         """Sorts as the list is ordered, the first one highest."""
         is_first = self._wanted.order == "errors" and node["status"] == "ERROR"
         return f"{int(is_first)} {node['startedAt']} {node['id']}"
-
-    def _cut(self) -> None:
-        """The page stays a page; what falls off its end is on the next one."""
-        while len(self.processes) > self._size:
-            last = min(self.processes.values(), key=self.rank)
-            del self.processes[last["id"]]
 
 
 class ProcessBoard(Board):

@@ -10,6 +10,7 @@ from dashboard.api import Api, ApiGone, CursorExpired
 from dashboard.boards import (
     Board,
     FiguresBoard,
+    Overgrown,
     ProcessBoard,
     ProcessesBoard,
     Subscription,
@@ -106,6 +107,8 @@ class Mirror:
                         group.create_task(self._listen(board, subscription))
             except* CursorExpired:
                 pass
+            except* Overgrown:
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, board: Board, subscription: Subscription) -> None:
         """Resumes behind the last cursor whenever the API comes back. Raises CursorExpired."""

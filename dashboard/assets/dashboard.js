@@ -285,7 +285,7 @@
     root.setAttribute("height", height);
     for (const part of [0, 0.5, 1]) {
       svg("line", { x1: left, x2: width - right, y1: y(most * part), y2: y(most * part) }, root);
-      svg("text", { x: left - 6, y: y(most * part) + 4, "text-anchor": "end" }, root, most * part);
+      svg("text", { x: left - 6, y: y(most * part) + 4, "text-anchor": "end" }, root, (most * part).toLocaleString());
     }
     const every = Math.ceil(slots.length / Math.max(2, Math.floor(width / 130)));
     const gap = Math.min(2, (x(1) - x(0)) / 5);

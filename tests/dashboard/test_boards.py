@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dashboard.address import Address, ProcessList
 from dashboard.api import Api, ApiGone
-from dashboard.boards import ProcessesBoard
+from dashboard.boards import Overgrown, ProcessesBoard, Subscription
 from dashboard.mirror import Mirror, listening
 from dashboard.pages import View
 from tests.conftest import TOKEN
@@ -59,20 +60,29 @@ async def test_pages_have_every_process_once_errors_first(
     assert pages == [(failed + others)[:3], (failed + others)[3:]]
 
 
-async def test_the_first_page_takes_in_what_starts_and_stays_a_page(
+async def take_all(subscription: Subscription, changes: AsyncIterator[dict[str, Any]]) -> None:
+    async for change in changes:
+        subscription.apply(change)
+
+
+async def test_the_first_page_takes_in_what_starts_until_it_is_twice_as_long(
     mirror: Mirror, reporter: Reporter
 ) -> None:
     worker = reporter.register("growing")
-    old = [reporter.succeed(worker).id for _ in range(3)]
+    old = {reporter.succeed(worker).id for _ in range(3)}
     board = ProcessesBoard(ProcessList(worker), size=3)
     await board.load(mirror.api)
-    new = reporter.start(worker)
+    new = [reporter.start(worker).id for _ in range(4)]
     [subscription] = board.subscriptions
     changes = mirror.api.changes(subscription.name, **subscription.variables, after=board.cursor)
     async with asyncio.timeout(10), aclosing(changes):
-        while new.id not in board.processes:
+        while new[2] not in board.processes:
             subscription.apply(await anext(changes))
-    assert set(board.processes) == {new.id, *old[1:]}
+        assert set(board.processes) == {*old, *new[:3]}
+        with pytest.raises(Overgrown):
+            await take_all(subscription, changes)
+    await board.load(mirror.api)
+    assert set(board.processes) == set(new[1:])
 
 
 async def test_a_view_is_one_for_all_that_look_at_it(mirror: Mirror, reporter: Reporter) -> None:
