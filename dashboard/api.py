@@ -80,7 +80,8 @@ class Api:
         self._subscriptions = 0
         self.problem: str | None = "connecting"
         self.seen_at: float | None = None
-        self.degraded = False
+        # What it says of itself: ok, degraded (the live feed is gone) or down (the database is).
+        self.health = "ok"
 
     @property
     def is_full(self) -> bool:
@@ -141,7 +142,7 @@ class Api:
         while True:
             with contextlib.suppress(*FAULTS, ValueError):
                 async with http.get(self._health, timeout=timeout) as response:
-                    self.degraded = (await response.json())["status"] != "ok"
+                    self.health = str((await response.json())["status"])
                     if self._socket is not None:
                         self.seen_at = time.time()
             await asyncio.sleep(PING_SECONDS)

@@ -46,7 +46,7 @@ def create_dashboard(backend: str, token: str, password: str | None = None) -> A
     @server.get("/health")
     async def health(_: Request) -> JSONResponse:
         """Alive; `degraded` while what is shown is not fresh."""
-        fresh = api.problem is None and not api.degraded
+        fresh = api.problem is None and api.health == "ok"
         return JSONResponse({"status": "ok" if fresh else "degraded", "api": api.problem or "ok"})
 
     @server.exception_handler(DependencyException)

@@ -116,7 +116,7 @@ class View:
             "now": time.time() * 1000,
             "problem": api.problem,
             "seenAt": api.seen_at and api.seen_at * 1000,
-            "degraded": api.degraded,
+            "health": api.health,
         }
 
 

@@ -330,7 +330,7 @@
     const seconds = (at) => (Date.now() - at) / 1000;
     const live = page.liveAt && seconds(page.liveAt) < LIVE_SECONDS;
     const refreshed = page.answeredAt && seconds(page.answeredAt) < 2 * POLL_SECONDS;
-    const { problem, seenAt, degraded } = page.status || {};
+    const { problem, seenAt, health } = page.status || {};
     const since = (at) => (at ? ` Data as of ${moment(at, "full")}.` : "");
     if (!live && !refreshed) {
       if (!page.liveAt && !page.answeredAt)
@@ -338,7 +338,8 @@
       return [`Connection lost, reconnecting …${since(Math.max(page.liveAt, page.answeredAt))}`, "lost"];
     }
     if (problem) return [`No connection to the API (${problem}), reconnecting …${since(seenAt)}`, "lost"];
-    if (degraded) return ["Changes come late: the live feed is disturbed", "late"];
+    if (health === "degraded") return ["Changes come late: the live feed is gone", "late"];
+    if (health === "down") return ["The API's database is gone: nothing new is stored", "lost"];
     return live ? ["Live", "live"] : [`Refreshed every ${POLL_SECONDS} s`, "refreshed"];
   }
 

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.dashboard.test_live_page import connection, row
-from tests.servers import DashboardServer, MonitorServer
+from tests.servers import DashboardServer, MonitorServer, RedisServer
 
 AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 AXE_SECONDS = 30_000
@@ -48,6 +48,30 @@ async def test_the_page_says_that_the_api_is_gone_and_recovers(
     await page.close()
     back.stop()
     again.stop()
+
+
+async def test_the_page_says_that_changes_come_late_without_the_live_feed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    redis = RedisServer(tmp_path / "redis")
+    redis.start()
+    api = MonitorServer(tmp_path / "api", {"TOKEN": TOKEN, "REDIS_URL": redis.url})
+    api.start()
+    dashboard = DashboardServer(
+        tmp_path / "dashboard", {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"}
+    )
+    dashboard.start()
+    page = await browser.new_page()
+    await page.goto(dashboard.url)
+    await expect(connection(page)).to_have_text("Live")
+    redis.stop()
+    await expect(connection(page)).to_contain_text("Changes come late", timeout=20_000)
+    redis.start()
+    await expect(connection(page)).to_have_text("Live", timeout=30_000)
+    await page.close()
+    dashboard.stop()
+    api.stop()
+    redis.stop()
 
 
 async def test_without_websocket_the_page_is_refreshed_and_says_so(
