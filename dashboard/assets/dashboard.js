@@ -440,7 +440,10 @@
         period: unlessUsual("period", period),
         order: unlessUsual("order", order),
       };
-      if (["state", "period", "order"].some((id) => cause.includes(id))) changes.page = null;
+      // `fill` writes the choices of an address here as well; only other ones begin a new list.
+      const address = parameters();
+      if (["status", "period", "order"].some((key) => (changes[key] || null) !== address.get(key)))
+        changes.page = null;
       go(changes, { replace: cause.includes("name") });
     },
 

@@ -5,6 +5,7 @@ import re
 import httpx
 from playwright.async_api import Browser, Locator, Page, expect
 
+from dashboard.boards import PAGE_SIZE
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
@@ -119,6 +120,23 @@ async def test_processes_are_filtered_and_errors_come_first(page: Page, reporter
     await expect(page).to_have_url(re.compile("status=failed"))
     await expect(rows).to_have_count(1)
     await expect(row(page, "processes", failed.id)).to_be_visible()
+
+
+async def test_older_processes_are_on_the_next_page(page: Page, reporter: Reporter) -> None:
+    worker = reporter.register("prolific")
+    oldest = reporter.start(worker)
+    for _ in range(PAGE_SIZE):
+        reporter.start(worker)
+    await page.goto(f"/?worker={worker}")
+    await expect(row(page, "processes", oldest.id)).to_have_count(0)
+    await page.get_by_role("button", name="Older").click()
+    await expect(row(page, "processes", oldest.id)).to_be_visible()
+    await expect(page.locator("#page-note")).to_have_text("An older page")
+    await page.reload()
+    await expect(row(page, "processes", oldest.id)).to_be_visible()
+    await page.get_by_role("button", name="First page").click()
+    await expect(row(page, "processes", oldest.id)).to_have_count(0)
+    await expect(page).not_to_have_url(re.compile("page="))
 
 
 async def test_a_row_is_opened_by_keyboard(page: Page, reporter: Reporter) -> None:
