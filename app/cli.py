@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 
 import uvicorn
 
-from app.demo import run_demo
 from app.factory import configure_logging
-from app.server import HttpProtocol, SocketProtocol, serve
+from app.server import serve, serving_options
 from app.settings import Settings, SettingsError, ensure_token, load_settings
 from db.errors import DatabaseUnavailable
 from db.migrate import MigrationFailed, migrate
@@ -22,13 +21,8 @@ from monitor.counters import check_counters
 API_PORT = 8418
 DASHBOARD_PORT = 8050
 FACTORY = "app.factory:create_app_from_environment"
-# Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
-GRACE_SECONDS = 3
 MAX_SPEED = 1000
 DASHBOARD_END_SECONDS = 3
-MAX_WEBSOCKET_BYTES = 256 * 1024
-PING_INTERVAL_SECONDS = 10
-PING_TIMEOUT_SECONDS = 15
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -127,24 +121,10 @@ def _serve(settings: Settings, options: argparse.Namespace, dashboard: str = "")
     tokens = ensure_token(settings)
     asyncio.run(_migrate_database(settings))
     banner = _banner(settings, options, tokens[0], dashboard)
-    arguments = {
+    arguments = serving_options(options.host, options.port) | {
         "app": FACTORY,
         "factory": True,
-        "host": options.host,
-        "port": options.port,
         "workers": options.workers,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "http": HttpProtocol,
-        "ws": SocketProtocol,
-        "ws_max_size": MAX_WEBSOCKET_BYTES,
-        # Compressing costs more than it saves on small frames, and keeps shared ones from sharing.
-        "ws_per_message_deflate": False,
-        # A socket whose peer takes nothing is cut off within these two together.
-        "ws_ping_interval": PING_INTERVAL_SECONDS,
-        "ws_ping_timeout": PING_TIMEOUT_SECONDS,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
     }
     try:
         started = serve(uvicorn.Config(**arguments), lambda: _say(banner))
@@ -164,6 +144,9 @@ def _dashboard(settings: Settings, options: argparse.Namespace) -> int:
 def _demo(settings: Settings, options: argparse.Namespace) -> int:
     if options.workers < 1 or not 0 < options.speed <= MAX_SPEED:
         raise SettingsError(f"--workers: at least 1; --speed: above 0, up to {MAX_SPEED}.")
+    # Its HTTP client takes a while to import, which the other commands need not wait for.
+    from app.demo import run_demo
+
     return run_demo(
         settings,
         url=options.url,

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,6 +23,11 @@ from graph.websocket import PUSH_EXTENSION
 SEND_BUFFER_BYTES = 128 * 1024
 # Peers that do not take the end of their connection do not hold up the end of the server.
 CLOSE_SECONDS = 1.0
+# Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
+GRACE_SECONDS = 3
+MAX_WEBSOCKET_BYTES = 256 * 1024
+PING_INTERVAL_SECONDS = 10
+PING_TIMEOUT_SECONDS = 15
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -124,6 +130,26 @@ class HttpProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         super().shutdown()
         self.closing.set()
+
+
+def serving_options(host: str, port: int) -> dict[str, Any]:
+    """How API and dashboard are served, for `uvicorn.Config`."""
+    return {
+        "host": host,
+        "port": port,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "http": HttpProtocol,
+        "ws": SocketProtocol,
+        "ws_max_size": MAX_WEBSOCKET_BYTES,
+        # Compressing costs more than it saves on small frames, and keeps shared ones from sharing.
+        "ws_per_message_deflate": False,
+        # A socket whose peer takes nothing is cut off within these two together.
+        "ws_ping_interval": PING_INTERVAL_SECONDS,
+        "ws_ping_timeout": PING_TIMEOUT_SECONDS,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }
 
 
 class Server(uvicorn.Server):

@@ -51,7 +51,7 @@ async def _worker(port: int, until: float, seconds: list[float]) -> None:
     )
     while time.perf_counter() < until:
         process = await connection.post("/newprocess", {"id": worker["id"]})
-        sons: list[dict[str, str]] = process["sons"]  # type: ignore[assignment]
+        sons: list[dict[str, str]] = process["sons"]  # type: ignore[assignment]  # of JSON
         for son in sons:
             await connection.post("/actualizar_task", {"task_id": son["id"], "status": "start"})
             await connection.post("/actualizar_task", {"task_id": son["id"], "status": "success"})

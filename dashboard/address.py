@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
@@ -69,9 +70,9 @@ class Address:
         """Reads a query string; what is not known in it counts as not given."""
         given = {key: values[-1] for key, values in parse_qs(search.lstrip("?")).items()}
 
-        def word(name: str, known: object, default: str) -> str:
+        def word(name: str, known: Container[str], default: str) -> str:
             value = given.get(name, default)
-            return value if value in known else default  # type: ignore[operator]
+            return value if value in known else default
 
         worker = given.get("worker", "")[:MAX_ID_CHARACTERS] or None
         return cls(

@@ -58,19 +58,13 @@ def operation(name: str) -> str:
     return "\n".join([document, *used.values()])
 
 
-def base_url(backend: str) -> str:
-    """BACKEND may be `host:port` or a URL."""
-    return (backend if "://" in backend else f"http://{backend}").rstrip("/")
-
-
 class Api:
     """One socket to the API, shared by everything that the dashboard shows.
 
     `run` keeps it; whatever was subscribed raises ApiGone when it breaks.
     """
 
-    def __init__(self, backend: str, token: str) -> None:
-        url = base_url(backend)
+    def __init__(self, url: str, token: str) -> None:
         self._graphql = f"{url}/graphql"
         self._health = f"{url}/health"
         self._authorization = {"Authorization": f"Bearer {token}"}

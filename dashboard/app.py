@@ -34,12 +34,12 @@ INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def create_dashboard(backend: str, token: str, password: str | None = None) -> ASGIApp:
-    """The dashboard of the API at `backend` (`host:port` or a URL).
+def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIApp:
+    """The dashboard of the API at `url`.
 
     The token stays here. With a password people have to sign in.
     """
-    api = Api(backend, token)
+    api = Api(url, token)
     mirror = Mirror(api)
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
 

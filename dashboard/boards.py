@@ -6,6 +6,7 @@ is asked of the API.
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,13 +30,12 @@ class Subscription:
     apply: Callable[[Event], None]
 
 
-class Board:
-    """Something shown. `version` grows with every change of it; listeners are woken then."""
+class Board(ABC):
+    """Something shown; listeners are woken by every change of it."""
 
     def __init__(self) -> None:
         self.is_loaded = False
         self.problem: str | None = None
-        self.version = 0
         self.listeners: set[asyncio.Event] = set()
         self.cursor: str | None = None
         self.used_at = 0.0
@@ -45,13 +45,12 @@ class Board:
         """What tells its changes; none: it is asked again after changes of workers."""
         return []
 
+    @abstractmethod
     async def load(self, api: Api) -> None:
         """Asks for everything anew. Raises ApiGone."""
-        raise NotImplementedError
 
     def touch(self) -> None:
         """Says that it changed."""
-        self.version += 1
         for listener in self.listeners:
             listener.set()
 
@@ -211,11 +210,12 @@ class ProcessesBoard(Board):
     def _apply(self, event: Event) -> None:
         node = event["node"]
         known = self.processes.get(node["id"])
+        if event["kind"] != "REMOVED" and not newer(known, node):
+            return  # told again
         if event["kind"] == "REMOVED" or not self._matches(node):
             self.processes.pop(node["id"], None)
         elif known is not None:
-            if newer(known, node):
-                self.processes[node["id"]] = node
+            self.processes[node["id"]] = node
         elif not self._wanted.page and self._belongs_on_first_page(node):
             self.processes[node["id"]] = node
             if len(self.processes) > 2 * self._size:

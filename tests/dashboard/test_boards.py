@@ -60,6 +60,22 @@ async def test_pages_have_every_process_once_errors_first(
     assert pages == [(failed + others)[:3], (failed + others)[3:]]
 
 
+async def test_a_change_that_is_told_again_takes_no_row_away(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("repeated")
+    failed = reporter.fail(worker, "boom boom")
+    board = ProcessesBoard(ProcessList(worker, status="failed"))
+    await board.load(mirror.api)
+    [subscription] = board.subscriptions
+    node = board.processes[failed.id]
+    before = {**node, "status": "RUNNING", "revision": node["revision"] - 1}
+    subscription.apply({"kind": "UPDATED", "node": before})
+    assert set(board.processes) == {failed.id}
+    subscription.apply({"kind": "UPDATED", "node": {**before, "revision": node["revision"] + 1}})
+    assert board.processes == {}
+
+
 async def take_all(subscription: Subscription, changes: AsyncIterator[dict[str, Any]]) -> None:
     async for change in changes:
         subscription.apply(change)
@@ -110,7 +126,7 @@ async def test_a_change_wakes_who_listens(mirror: Mirror, reporter: Reporter) ->
 async def test_why_there_is_nothing_to_see_is_said_in_words(
     api: MonitorServer, token: str, port: int | None, said: str
 ) -> None:
-    client = Api(f"127.0.0.1:{port or api.port}", token)
+    client = Api(f"http://127.0.0.1:{port or api.port}", token)
     running = asyncio.create_task(client.run())
     with pytest.raises(ApiGone, match=said):
         await client.query("workers", after=None)

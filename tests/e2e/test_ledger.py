@@ -1,6 +1,6 @@
 """Whatever happens to servers and connections: every subscriber is told of every change, in order.
 
-15 seconds in the suite; `make soak` runs it for longer (SOAK_SECONDS).
+10 seconds in the suite; `make soak` runs it for longer (SOAK_SECONDS).
 """
 
 import asyncio
