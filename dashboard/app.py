@@ -9,6 +9,7 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, set_props
 from dash.exceptions import DependencyException
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
@@ -26,11 +27,14 @@ LOAD_SECONDS = 5.0
 BURST_SECONDS = 0.1
 CHOICES = ("range", "name", "presence", "state", "period", "order")
 
-# Dash's own has no language, which screen readers need.
-INDEX = """<!DOCTYPE html>
+# Dash's own has no language, which screen readers need, and asks for the code of the tables when it
+# draws them: here it is on its way from the beginning.
+TABLES_CODE = "/_dash-component-suites/dash_ag_grid/async-community.js"
+INDEX = f"""<!DOCTYPE html>
 <html lang="en">
-    <head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
-    <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+    <head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
+        <link rel="preload" as="script" href="{TABLES_CODE}"></head>
+    <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer></body>
 </html>"""
 
 
@@ -68,7 +72,7 @@ def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIA
     # Before the first request: a socket that comes before any page would find no callbacks.
     dash._setup_server()
     pages = CallbackRequests(server, lambda name: name in dash.callback_map)
-    return Gate(pages, password=password, policy=_policy(dash))
+    return Gate(GZipMiddleware(pages, compresslevel=4), password=password, policy=_policy(dash))
 
 
 def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:
@@ -150,7 +154,7 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
         Input("clock", "n_intervals"),
         Input("location", "search"),
     )
-    in_browser("heard", Output("tab", "data"), Input("status", "data"), prevent_initial_call=True)
+    in_browser("take", Output("taken", "data"), Input("told", "data"), prevent_initial_call=True)
     in_browser(
         "show",
         Output("trail", "children"),

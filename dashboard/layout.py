@@ -42,10 +42,10 @@ def create_layout() -> dmc.MantineProvider:
 def _state() -> list[dcc.Store | dcc.Location | dcc.Interval]:
     return [
         dcc.Location(id="location", refresh=False),
-        dcc.Store(id="tab", data="open"),
         dcc.Store(id="request"),
         dcc.Store(id="poll"),
-        dcc.Store(id="status"),
+        dcc.Store(id="told"),
+        dcc.Store(id="taken"),
         dcc.Store(id="shown"),
         dcc.Store(id="slots"),
         dcc.Interval(id="clock", interval=500),

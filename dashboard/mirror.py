@@ -7,15 +7,9 @@ from typing import TypeVar, cast
 
 from dashboard.address import ProcessList
 from dashboard.api import Api, ApiGone, CursorExpired
-from dashboard.boards import (
-    Board,
-    FiguresBoard,
-    Overgrown,
-    ProcessBoard,
-    ProcessesBoard,
-    Subscription,
-    WorkersBoard,
-)
+from dashboard.boards import Board, Outdated, Subscription
+from dashboard.overview import FiguresBoard, WorkersBoard
+from dashboard.processes import ProcessBoard, ProcessesBoard, RunsBoard
 
 # Totals follow the changes at most this often, and the clock at least this often.
 FIGURES_SECONDS = 1.0
@@ -58,6 +52,10 @@ class Mirror:
     def process(self, process: str) -> ProcessBoard:
         """The board of a process."""
         return self._open(("process", process), lambda: ProcessBoard(process))
+
+    def runs(self, worker: str) -> RunsBoard:
+        """The board of the processes of a worker that ended last."""
+        return self._open(("runs", worker), lambda: RunsBoard(worker))
 
     def _open(self, key: Hashable, create: Callable[[], AnyBoard]) -> AnyBoard:
         board = self._boards.get(key)
@@ -107,7 +105,7 @@ class Mirror:
                         group.create_task(self._listen(board, subscription))
             except* CursorExpired:
                 pass
-            except* Overgrown:
+            except* Outdated:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, board: Board, subscription: Subscription) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Protocol
 
 from dash.exceptions import WebsocketDisconnected
@@ -23,6 +23,12 @@ LEASE_SECONDS = 20.0
 
 # What is sent before everything else of a long table.
 FIRST_ROWS = 100
+
+# How often it is asked whether it has taken what it was told.
+ASK_SECONDS = 0.05
+
+# Never twice the same: a page may still hold what was told before this process began.
+_numbers = count(time.time_ns() // 1_000_000)
 
 Props = dict[tuple[str, str], Any]
 Tables = dict[str, dict[str, Row]]
@@ -55,6 +61,7 @@ class View:
         wanted = address.processes or (ProcessList(worker) if worker else None)
         self.worker = worker
         self.processes = mirror.processes(wanted) if wanted else None
+        self.runs = mirror.runs(worker) if worker and self.process else None
         self.figures = mirror.figures(address.range, worker)
 
     @property
@@ -64,6 +71,7 @@ class View:
             self.figures,
             self.processes,
             self.process,
+            self.runs,
         ]
         return [board for board in boards if board is not None]
 
@@ -88,7 +96,7 @@ class View:
             figures[("tiles", "children")] = tiles(self.figures)
             figures[("slots", "data")] = {"worker": name, "slots": self.figures.chart}
         return figures | {
-            ("process", "children"): process_panel(self.process) if self.process else [],
+            ("process", "children"): self._process_panel(),
             ("shown", "data"): {
                 "worker": self.worker,
                 "workerName": name,
@@ -99,6 +107,11 @@ class View:
                 "problem": next((b.problem for b in self.boards if b.problem), None),
             },
         }
+
+    def _process_panel(self) -> list[Any]:
+        if self.process is None:
+            return []
+        return process_panel(self.process, self.runs.beside(self.process.id) if self.runs else [])
 
     def _named(self) -> list[tuple[str, Board]]:
         boards: list[tuple[str, Board | None]] = [
@@ -130,6 +143,7 @@ class Page:
         self._address = Address()
         self._tables: dict[str, dict[str, Row]] = {}
         self._props: dict[tuple[str, str], str] = {}
+        self._number = 0  # of what it was told last
         self._ended = False
 
     @property
@@ -162,8 +176,7 @@ class Page:
         while self.is_open and view.address is self._address and view.is_settled:
             self._wake.clear()
             self._tell(view)
-            # It answers when it has taken all of it: what it does not take does not pile up here.
-            await self._socket.get_prop("tab", "data", timeout=LEASE_SECONDS)
+            await self._until_taken()
             await asyncio.sleep(PUSH_SECONDS)
             try:
                 async with asyncio.timeout(TICK_SECONDS):
@@ -172,16 +185,32 @@ class Page:
                 continue
 
     def _tell(self, view: View) -> None:
-        for table, rows in view.tables().items():
-            self._tell_rows(table, rows)
         for key, value in view.props().items():
             encoded = _encoded(value)
             if self._props.get(key) != encoded:
                 self._props[key] = encoded
                 self._socket.set_prop_sync(*key, value)
-        self._socket.set_prop_sync("status", "data", view.status(live=True))
+        self._number = next(_numbers)
+        changes = {name: self._change(name, rows) for name, rows in view.tables().items()}
+        told = {
+            "number": self._number,
+            "status": view.status(live=True),
+            "tables": {name: change for name, change in changes.items() if change},
+        }
+        self._socket.set_prop_sync("told", "data", told)
 
-    def _tell_rows(self, table: str, rows: dict[str, Row]) -> None:
+    async def _until_taken(self) -> None:
+        """Waits until the page has taken all of it: the next change would replace this one.
+
+        Raises TimeoutError when it does not.
+        """
+        async with asyncio.timeout(LEASE_SECONDS):
+            # The page gives no other sign that can be awaited.
+            while await self._socket.get_prop("taken", "data", LEASE_SECONDS) != self._number:  # noqa: ASYNC110
+                await asyncio.sleep(ASK_SECONDS)
+
+    def _change(self, table: str, rows: dict[str, Row]) -> dict[str, list[Row]]:
+        """What a table has to be told: all its rows (`rows`), or some to add, update and remove."""
         known = self._tables.get(table)
         if known is None and len(rows) > FIRST_ROWS:
             # Something to look at; the rest follows at once.
@@ -189,25 +218,20 @@ class Page:
             self._wake.set()
         self._tables[table] = rows
         if known is None or (rows.keys().isdisjoint(known.keys()) and (known or rows)):
-            self._socket.set_prop_sync(table, "rowData", list(rows.values()))
-            return
-        change: dict[str, list[Row]] = {
+            return {"rows": list(rows.values())}
+        change = {
             "add": [row for id_, row in rows.items() if id_ not in known],
             "update": [row for id_, row in rows.items() if id_ in known and known[id_] != row],
             "remove": [{"id": id_} for id_ in known if id_ not in rows],
         }
-        if any(change.values()):
-            self._socket.set_prop_sync(
-                table, "rowTransaction", {key: part for key, part in change.items() if part}
-            )
+        return {kind: part for kind, part in change.items() if part}
 
 
 def whole(view: View) -> Props:
     """Everything that a page shows, for pages that cannot be told of changes."""
-    props = view.props()
-    props.update({(table, "rowData"): list(rows.values()) for table, rows in view.tables().items()})
-    props[("status", "data")] = view.status(live=False)
-    return props
+    tables = {table: {"rows": list(rows.values())} for table, rows in view.tables().items()}
+    told = {"number": None, "status": view.status(live=False), "tables": tables}
+    return view.props() | {("told", "data"): told}
 
 
 async def loaded(view: View, seconds: float) -> View:

@@ -6,12 +6,14 @@ from typing import Any
 from dash import html
 
 from dashboard.attributes import attributes
-from dashboard.boards import FiguresBoard, ProcessBoard
 from dashboard.failure import Failure, read_failure
+from dashboard.overview import FiguresBoard
+from dashboard.processes import ProcessBoard
 from dashboard.rows import Node, state
 
 Content = list[Any]
 NOTHING = "–"  # noqa: RUF001  # a dash is what it is
+FAILED_MARK = " ✕"
 WORDS = {
     "ONLINE": "Online",
     "OFFLINE": "Offline",
@@ -63,7 +65,7 @@ def _tile(name: str, value: str, tone: str) -> html.Div:
     )
 
 
-def process_panel(board: ProcessBoard) -> Content:
+def process_panel(board: ProcessBoard, others: list[Node]) -> Content:
     """What happened in a process: how it ended, where the time went, how others went."""
     process = board.process
     if process is None:
@@ -73,10 +75,10 @@ def process_panel(board: ProcessBoard) -> Content:
     failed = next((task for task in tasks if task["status"] == "ERROR"), None)
     return [
         _facts(process),
-        *_failure(board, process, failed),
+        *_failure(process, failed, others),
         html.H3("Timeline"),
         _timeline(process, tasks),
-        *_comparison(board, process, tasks),
+        *_comparison(process, tasks, others),
         *_reports(tasks, failed),
     ]
 
@@ -96,7 +98,7 @@ def _facts(process: Node) -> html.Div:
     )
 
 
-def _failure(board: ProcessBoard, process: Node, failed: Node | None) -> Content:
+def _failure(process: Node, failed: Node | None, others: list[Node]) -> Content:
     of_process = read_failure(process.get("details"))
     of_task = read_failure(failed["details"]) if failed else None
     failure = of_task or (of_process if process["status"] == "ERROR" else None)
@@ -117,7 +119,7 @@ def _failure(board: ProcessBoard, process: Node, failed: Node | None) -> Content
                     className="failure-place",
                 ),
                 html.P(failure.message, className="failure-message"),
-                html.P(_before(board, failed), className="failure-before"),
+                html.P(_before(others, failed), className="failure-before"),
                 _trace(failure),
             ],
             className="failure",
@@ -126,15 +128,17 @@ def _failure(board: ProcessBoard, process: Node, failed: Node | None) -> Content
     ]
 
 
-def _before(board: ProcessBoard, failed: Node | None) -> str:
+def _before(runs: list[Node], failed: Node | None) -> str:
     """Whether it failed before."""
-    runs = board.ended
     if not runs:
         return "No other run of this worker has ended yet."
     failures = [run for run in runs if run["status"] == "ERROR"]
     if not failures:
-        return f"The {len(runs)} other latest runs of this worker succeeded."
+        which = "other latest run" if len(runs) == 1 else f"{len(runs)} other latest runs"
+        return f"The {which} of this worker succeeded."
     told = f"{len(failures)} of the {len(runs)} other latest runs failed"
+    if len(runs) == 1:
+        told = "The other latest run failed"
     if failed:
         same = sum(_status_at(run, failed["position"]) == "ERROR" for run in failures)
         told += f", {same} at this step"
@@ -196,26 +200,26 @@ def _runtime(task: Node) -> Any:
     return _duration(task["runtimeSeconds"])
 
 
-def _comparison(board: ProcessBoard, process: Node, tasks: list[Node]) -> Content:
+def _comparison(process: Node, tasks: list[Node], others: list[Node]) -> Content:
     """Runtimes per step beside those of the runs before."""
-    if not board.ended or not tasks:
+    if not others or not tasks:
         return []
-    runs = board.ended[:6]
+    runs = others[:6]
     head = [html.Th("Step"), html.Th("This run"), html.Th("Median")]
     head += [html.Th(_link_to(run), className=f"run-{run['status'].lower()}") for run in runs]
     body = [
         html.Tr(
             [
                 html.Th(task["name"], scope="row"),
-                html.Td(_runtime(task)),
-                html.Td(_median(board.ended, task["position"])),
+                html.Td([_runtime(task), FAILED_MARK if task["status"] == "ERROR" else ""]),
+                html.Td(_median(others, task["position"])),
                 *(_cell(run, task["position"]) for run in runs),
             ]
         )
         for task in tasks
     ]
     total = [html.Th("Whole run", scope="row"), html.Td(_whole(process))]
-    total += [html.Td(_duration(median(run["runtimeSeconds"] for run in board.ended)))]
+    total += [html.Td(_duration(median(run["runtimeSeconds"] for run in others)))]
     total += [html.Td(_duration(run["runtimeSeconds"])) for run in runs]
     return [
         html.H3("Beside the runs that ended last"),
@@ -252,7 +256,7 @@ def _cell(run: Node, position: int) -> html.Td:
     task = next((t for t in run["tasks"] if t["position"] == position), None)
     if task is None or task["status"] == "PENDING":
         return html.Td(NOTHING)
-    mark = " ✕" if task["status"] == "ERROR" else ""
+    mark = FAILED_MARK if task["status"] == "ERROR" else ""
     return html.Td(
         f"{_duration(task['runtimeSeconds'])}{mark}", className=f"run-{task['status'].lower()}"
     )

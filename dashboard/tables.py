@@ -58,13 +58,16 @@ TASKS = [
 
 
 def table(id_: str, columns: list[dict[str, Any]], none: str, **options: Any) -> dag.AgGrid:
-    """A table whose rows are found by their id, and opened by a click or Enter."""
+    """A table whose rows are found by their id, and opened by a click or Enter.
+
+    The page's script gives it its rows: Dash AG Grid never lets go of a transaction that it was
+    given as a property.
+    """
     return dag.AgGrid(
         id=id_,
         className="grid",
         style={"height": "100%", "width": "100%"},
         columnDefs=columns,
-        rowData=[],
         getRowId="params.data.id",
         # A click sorts; sorting and filtering stay as they are while rows change.
         defaultColDef={

@@ -7,6 +7,7 @@
   const RETRY_SECONDS = 4;
   const POLL_SECONDS = 15;
   const FIRST_SECONDS = 2.5; // until a page without WebSocket is filled
+  const REDRAWN_AFTER = 2000; // changes of a table
   const NO = () => window.dash_clientside.no_update;
   const clientside = (window.dash_clientside = window.dash_clientside || {});
   const functions = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
@@ -153,6 +154,30 @@
 
   components.Id = ({ value }) =>
     element("span", { className: "id", title: value }, `…${value.slice(-8)}`);
+
+  /* ---- rows, and what must not pile up on a page that is open all day ---- */
+
+  const changes = {};
+
+  // Not by Dash's property for transactions, which keeps every one of them for ever.
+  async function give(table, { rows, ...change }) {
+    const grid = await window.dash_ag_grid.getApiAsync(table);
+    if (rows) grid.setGridOption("rowData", rows);
+    else grid.applyTransaction(change);
+    changes[table] = (changes[table] || 0) + 1;
+    if (changes[table] % REDRAWN_AFTER === 0) redraw(grid);
+  }
+
+  // AG Grid tells React of each change, React keeps what changes nothing until it draws again.
+  function redraw(grid) {
+    grid.redrawRows();
+    for (const shown of [true, false]) grid.setGridOption("alwaysShowVerticalScroll", shown);
+  }
+
+  // Dash keeps whatever a page was told, to undo it, which nobody asks for here.
+  function forget() {
+    window.store.getState().history.past.length = 0;
+  }
 
   /* ---- the address ---- */
 
@@ -368,13 +393,15 @@
       return [...asked, same ? NO() : text, same ? NO() : `connection connection-${tone}`];
     },
 
-    heard(status) {
-      if (!status) return NO();
+    async take(told) {
+      const { number, status, tables } = told;
+      for (const [table, change] of Object.entries(tables)) await give(table, change);
+      forget();
       page.status = status;
       page.skew = status.now - Date.now();
       page[status.live ? "liveAt" : "answeredAt"] = Date.now();
       setTimeout(moveOn, 0);
-      return "open";
+      return number;
     },
 
     show(shown, search) {

@@ -7,7 +7,9 @@ import httpx
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page
 
+from dashboard.gate import Gate
 from tests.conftest import TOKEN
+from tests.dashboard.doorway import PASSWORD, POLICY, Clock, Delays, client_of, echo
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
 
@@ -70,3 +72,24 @@ async def page(browser: Browser, dashboard: DashboardServer) -> AsyncIterator[Pa
     await context.close()
     assert hosts <= {f"127.0.0.1:{dashboard.port}", ""}
     assert faults == []
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def delays() -> Delays:
+    return Delays()
+
+
+@pytest.fixture
+def gate(clock: Clock, delays: Delays) -> Gate:
+    return Gate(echo, password=PASSWORD, policy=POLICY, now=clock, delay=delays)
+
+
+@pytest.fixture
+async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(gate) as client:
+        yield client

@@ -10,9 +10,10 @@ import pytest
 
 from dashboard.address import Address, ProcessList
 from dashboard.api import Api, ApiGone
-from dashboard.boards import Overgrown, ProcessesBoard, Subscription
+from dashboard.boards import Outdated, Subscription
 from dashboard.mirror import Mirror, listening
 from dashboard.pages import View
+from dashboard.processes import ProcessesBoard
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.servers import MonitorServer
@@ -95,7 +96,7 @@ async def test_the_first_page_takes_in_what_starts_until_it_is_twice_as_long(
         while new[2] not in board.processes:
             subscription.apply(await anext(changes))
         assert set(board.processes) == {*old, *new[:3]}
-        with pytest.raises(Overgrown):
+        with pytest.raises(Outdated):
             await take_all(subscription, changes)
     await board.load(mirror.api)
     assert set(board.processes) == set(new[1:])

@@ -1,7 +1,8 @@
 """The page under conditions: servers gone, no WebSocket, small, dark, signed out."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,38 +17,39 @@ AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.mi
 AXE_SECONDS = 30_000
 
 
+@contextmanager
+def product(folder: Path, **settings: str) -> Iterator[tuple[MonitorServer, DashboardServer]]:
+    """An API and its dashboard, to be ended and started again."""
+    api = MonitorServer(folder / "api", {"TOKEN": TOKEN, **settings})
+    dashboard = DashboardServer(
+        folder / "dashboard", {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"}
+    )
+    api.start()
+    dashboard.start()
+    try:
+        yield api, dashboard
+    finally:
+        dashboard.stop()
+        api.stop()
+
+
 async def test_the_page_says_that_the_api_is_gone_and_recovers(
     browser: Browser, tmp_path: Path
 ) -> None:
-    api = MonitorServer(tmp_path / "api", {"TOKEN": TOKEN})
-    api.start()
-    dashboard = DashboardServer(
-        tmp_path / "dashboard", {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"}
-    )
-    dashboard.start()
-    page = await browser.new_page()
-    await page.goto(dashboard.url)
-    await expect(connection(page)).to_have_text("Live")
-    api.kill()
-    await expect(connection(page)).to_contain_text("No connection to the API", timeout=15_000)
-    await expect(connection(page)).to_contain_text("Data as of")
-    again = MonitorServer(tmp_path / "api", {"TOKEN": TOKEN}, port=api.port)
-    again.start()
-    await expect(connection(page)).to_have_text("Live", timeout=30_000)
-    again.stop()
-    dashboard.kill()
-    await expect(connection(page)).to_contain_text("Connection lost", timeout=30_000)
-    again.start()
-    back = DashboardServer(
-        tmp_path / "dashboard",
-        {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"},
-        port=dashboard.port,
-    )
-    back.start()
-    await expect(connection(page)).to_have_text("Live", timeout=30_000)
-    await page.close()
-    back.stop()
-    again.stop()
+    with product(tmp_path) as (api, dashboard):
+        page = await browser.new_page()
+        await page.goto(dashboard.url)
+        await expect(connection(page)).to_have_text("Live")
+        api.kill()
+        await expect(connection(page)).to_contain_text("No connection to the API", timeout=15_000)
+        await expect(connection(page)).to_contain_text("Data as of")
+        api.start()
+        await expect(connection(page)).to_have_text("Live", timeout=30_000)
+        dashboard.kill()
+        await expect(connection(page)).to_contain_text("Connection lost", timeout=30_000)
+        dashboard.start()
+        await expect(connection(page)).to_have_text("Live", timeout=30_000)
+        await page.close()
 
 
 async def test_the_page_says_that_changes_come_late_without_the_live_feed(
@@ -55,22 +57,15 @@ async def test_the_page_says_that_changes_come_late_without_the_live_feed(
 ) -> None:
     redis = RedisServer(tmp_path / "redis")
     redis.start()
-    api = MonitorServer(tmp_path / "api", {"TOKEN": TOKEN, "REDIS_URL": redis.url})
-    api.start()
-    dashboard = DashboardServer(
-        tmp_path / "dashboard", {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"}
-    )
-    dashboard.start()
-    page = await browser.new_page()
-    await page.goto(dashboard.url)
-    await expect(connection(page)).to_have_text("Live")
-    redis.stop()
-    await expect(connection(page)).to_contain_text("Changes come late", timeout=20_000)
-    redis.start()
-    await expect(connection(page)).to_have_text("Live", timeout=30_000)
-    await page.close()
-    dashboard.stop()
-    api.stop()
+    with product(tmp_path, REDIS_URL=redis.url) as (_, dashboard):
+        page = await browser.new_page()
+        await page.goto(dashboard.url)
+        await expect(connection(page)).to_have_text("Live")
+        redis.stop()
+        await expect(connection(page)).to_contain_text("Changes come late", timeout=20_000)
+        redis.start()
+        await expect(connection(page)).to_have_text("Live", timeout=30_000)
+        await page.close()
     redis.stop()
 
 
@@ -83,7 +78,12 @@ async def test_without_websocket_the_page_is_refreshed_and_says_so(
     await page.goto(f"/?worker={worker}")
     await expect(row(page, "workers", worker)).to_be_visible(timeout=10_000)
     await expect(connection(page)).to_have_text("Refreshed every 15 s")
+    live = await page.context.new_page()
+    await live.goto(f"/?worker={worker}")
+    await expect(connection(live)).to_have_text("Live")
     run = reporter.start(worker)
+    await expect(row(live, "processes", run.id)).to_contain_text("Running")
+    await expect(row(page, "processes", run.id)).to_have_count(0)
     await page.clock.fast_forward(16_000)
     await expect(row(page, "processes", run.id)).to_contain_text("Running")
 

@@ -5,7 +5,7 @@ import re
 import httpx
 from playwright.async_api import Browser, Locator, Page, expect
 
-from dashboard.boards import PAGE_SIZE
+from dashboard.processes import PAGE_SIZE
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
@@ -86,6 +86,21 @@ async def test_reports_move_the_page_without_reload(page: Page, reporter: Report
     await expect(row(page, "processes", run.id)).to_contain_text("33%")
     reporter.end(run)
     await expect(row(page, "processes", run.id)).to_contain_text("Succeeded")
+    await expect(page.locator(".facts")).to_contain_text("Succeeded")
+
+
+async def test_a_run_that_ends_meanwhile_appears_beside_the_one_that_is_looked_at(
+    page: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("compared")
+    run = reporter.fail(worker, "looked at")
+    await page.goto(f"/?worker={worker}&process={run.id}")
+    failure = page.get_by_role("region", name="Failure")
+    await expect(failure).to_contain_text("No other run of this worker has ended yet.")
+    later = reporter.succeed(worker)
+    await expect(failure).to_contain_text("The other latest run of this worker succeeded.")
+    await page.get_by_title("Show this run").click()
+    await expect(page).to_have_url(re.compile(later.id))
     await expect(page.locator(".facts")).to_contain_text("Succeeded")
 
 

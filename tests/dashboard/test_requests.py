@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from dashboard.app import TABLES_CODE
 from dashboard.callbacks import MAX_BODY_BYTES
 from tests.servers import DashboardServer
 
@@ -48,3 +49,11 @@ def test_every_answer_allows_only_this_server(dashboard: DashboardServer) -> Non
     assert "default-src 'self'" in policy
     assert "unsafe-eval" not in policy
     assert "http" not in policy
+
+
+def test_code_travels_compressed(dashboard: DashboardServer) -> None:
+    tables = f"{dashboard.url}{TABLES_CODE}"
+    with httpx.stream("GET", tables, headers={"Accept-Encoding": "gzip"}) as answer:
+        sent = sum(map(len, answer.iter_raw()))
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert sent < len(httpx.get(tables, headers={"Accept-Encoding": "identity"}).content) / 2
