@@ -71,7 +71,7 @@ def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIA
     _add_callbacks(dash, mirror)
     # Before the first request: a socket that comes before any page would find no callbacks.
     dash._setup_server()
-    pages = CallbackRequests(server, lambda name: name in dash.callback_map)
+    pages = CallbackRequests(server, dash.callback_map)
     return Gate(GZipMiddleware(pages, compresslevel=4), password=password, policy=_policy(dash))
 
 

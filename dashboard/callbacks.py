@@ -1,6 +1,9 @@
-"""Requests for callbacks over HTTP, checked before Dash sees them: it answers 500 to garbage."""
+"""Requests for callbacks, checked before Dash sees them: it answers 500 to garbage.
 
-from collections.abc import Callable
+On a WebSocket it would end with a traceback in the log: garbage closes the socket instead.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -10,20 +13,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PATH = "/_dash-update-component"
 MAX_BODY_BYTES = 64 * 1024
 MAX_SEARCH_CHARACTERS = 4096
+# RFC 6455, 7.4.1: a message that violates the policy of who gets it.
+POLICY_VIOLATION = 1008
 
 
 class CallbackRequests:
     """Lets through what a page may ask for; everything else is refused with the reason.
 
     Args:
-        is_known: whether there is a callback of this name
+        callbacks: Dash's, by name
     """
 
-    def __init__(self, app: ASGIApp, is_known: Callable[[str], bool]) -> None:
+    def __init__(self, app: ASGIApp, callbacks: Mapping[str, Mapping[str, Any]]) -> None:
         self._app = app
-        self._is_known = is_known
+        self._callbacks = callbacks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._app(scope, self._checking(receive, send), send)
+            return
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -40,13 +48,45 @@ class CallbackRequests:
             asked = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             return f"body: no JSON: {error}"
+        return self._fault_of_callback(asked)
+
+    def _fault_of_callback(self, asked: Any, *, websocket: bool = False) -> str | None:
         match asked:
             case {"output": str(name), "inputs": [{"value": value}, *_]}:
-                if not self._is_known(name):
+                callback = self._callbacks.get(name)
+                if callback is None or (websocket and not callback.get("websocket")):
                     return "output: no such callback"
                 return fault_of(value)
             case _:
                 return "body: needs output and inputs"
+
+    def _checking(self, receive: Receive, send: Send) -> Receive:
+        async def check() -> Message:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return message
+            fault = self._fault_of_message(message)
+            if fault is None:
+                return message
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": fault[:120]})
+            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+
+        return check
+
+    def _fault_of_message(self, message: Message) -> str | None:
+        try:
+            told = orjson.loads(message.get("text") or b"")
+        except orjson.JSONDecodeError as error:
+            return f"message: no JSON: {error}"
+        match told:
+            case {"type": "callback_request", "requestId": str(), "payload": asked}:
+                return self._fault_of_callback(asked, websocket=True)
+            case {"type": "get_props_response", "requestId": str()}:
+                return None
+            case {"type": str(kind)} if kind not in ("callback_request", "get_props_response"):
+                return None
+            case _:
+                return "message: needs type, requestId and payload"
 
 
 def fault_of(request: Any) -> str | None:

@@ -1,10 +1,16 @@
 """What no page sends is refused with a reason, never answered with 500."""
 
+import asyncio
+import json
+
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
 
 from dashboard.app import TABLES_CODE
-from dashboard.callbacks import MAX_BODY_BYTES
+from dashboard.callbacks import MAX_BODY_BYTES, POLICY_VIOLATION
 from tests.servers import DashboardServer
 
 CALLBACK = "/_dash-update-component"
@@ -30,6 +36,44 @@ def test_garbage_for_a_callback_is_refused(dashboard: DashboardServer, body: byt
     )
     assert answer.status_code == 400
     assert answer.json()["detail"]
+
+
+def asking(output: object, value: object) -> str:
+    """A message of a page that asks for a callback."""
+    payload = {"output": output, "inputs": [{"id": "request", "property": "data", "value": value}]}
+    return json.dumps({"type": "callback_request", "requestId": "1", "payload": payload})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "garbage",
+        b"\xff\xfe",
+        "null",
+        "{}",
+        "[" * 100_000,
+        '{"type": "callback_request"}',
+        '{"type": "callback_request", "requestId": "1", "payload": 5}',
+        asking("nope", {"tab": "t", "search": ""}),
+        asking(["a"], {"tab": "t", "search": ""}),
+        asking("request.data", 5),
+        '{"type": "get_props_response", "requestId": ["a"]}',
+    ],
+)
+async def test_garbage_on_the_socket_closes_it_and_nothing_else(
+    dashboard: DashboardServer, message: str | bytes
+) -> None:
+    before = dashboard.log.read_text()
+    address = f"ws://127.0.0.1:{dashboard.port}/_dash-ws-callback"
+    async with connect(address, origin=Origin(dashboard.url)) as socket:
+        await socket.send(message)
+        with pytest.raises(ConnectionClosed) as closed:
+            async with asyncio.timeout(5):
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == POLICY_VIOLATION
+    assert closed.value.rcvd.reason
+    assert "Traceback" not in dashboard.log.read_text().removeprefix(before)
 
 
 def test_a_body_that_is_too_long_is_refused(dashboard: DashboardServer) -> None:
