@@ -89,6 +89,18 @@ async def test_reports_move_the_page_without_reload(page: Page, reporter: Report
     await expect(page.locator(".facts")).to_contain_text("Succeeded")
 
 
+async def test_a_page_keeps_nothing_of_what_it_was_told_before(
+    page: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("told-often")
+    await page.goto(f"/?worker={worker}")
+    runs = row(page, "workers", worker).locator('[col-id="total"]')
+    for number in range(1, 11):
+        reporter.start(worker)
+        await expect(runs).to_have_text(str(number))
+    assert await page.evaluate("window.store.getState().history.past.length") < 10
+
+
 async def test_a_run_that_ends_meanwhile_appears_beside_the_one_that_is_looked_at(
     page: Page, reporter: Reporter
 ) -> None:
