@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from app.factory import configure_logging
+from app.seeding import run_seeding
 from app.server import serve, serving_options
 from app.settings import Settings, SettingsError, ensure_token, load_settings
 from db.errors import DatabaseUnavailable
@@ -69,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast")
     demo.add_argument("--seconds", type=float, help="end after so long")
     demo.add_argument("--seed", type=int, default=1, help="of what happens when")
+    demo.add_argument(
+        "--seed-processes",
+        type=int,
+        metavar="N",
+        help="instead: write N processes of the last 30 days to the database, in bulk",
+    )
     add("migrate", _migrate, "Brings the database to this version; `serve` does it at start.")
     add("export-schema", _export_schema, "Prints the GraphQL schema.")
     check = add("check", _check, "Compares every kept counter with a recount.")
@@ -144,6 +151,8 @@ def _dashboard(settings: Settings, options: argparse.Namespace) -> int:
 def _demo(settings: Settings, options: argparse.Namespace) -> int:
     if options.workers < 1 or not 0 < options.speed <= MAX_SPEED:
         raise SettingsError(f"--workers: at least 1; --speed: above 0, up to {MAX_SPEED}.")
+    if options.seed_processes is not None:
+        return _seed(settings, options)
     # Its HTTP client takes a while to import, which the other commands need not wait for.
     from app.demo import run_demo
 
@@ -154,6 +163,17 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
         speed=options.speed,
         seed=options.seed,
         seconds=options.seconds,
+    )
+
+
+def _seed(settings: Settings, options: argparse.Namespace) -> int:
+    if options.seed_processes < 1:
+        raise SettingsError("--seed-processes: at least 1.")
+    return run_seeding(
+        settings,
+        processes=options.seed_processes,
+        workers=options.workers,
+        seed=options.seed,
     )
 
 

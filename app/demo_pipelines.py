@@ -104,6 +104,13 @@ SPREAD = 0.35
 REPEATS = 0.05
 
 
+def role_of(number: int) -> tuple[str, Pipeline]:
+    """The name of a worker and its pipeline: each pipeline in turn, numbered from its second on."""
+    lap, position = divmod(number, len(PIPELINES))
+    pipeline = PIPELINES[position]
+    return f"{pipeline.name}-{lap + 1}" if lap else pipeline.name, pipeline
+
+
 def draw_run(pipeline: Pipeline, random: Random) -> list[Outcome]:
     """How a run goes, up to the step that fails; durations are log-normal around the step's own."""
     outcomes: list[Outcome] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from app.demo_pipelines import PIPELINES, Outcome, Pipeline, draw_run
+from app.demo_pipelines import Outcome, draw_run, role_of
 from app.settings import SettingsError
 
 HEARTBEAT_SECONDS = 10
@@ -48,13 +48,6 @@ class Silences:
         seconds = self._random.uniform(*SILENCE_SECONDS)
         self._next = age + seconds + self._random.uniform(*NEXT_SILENCE_AFTER_SECONDS)
         return seconds
-
-
-def role_of(number: int) -> tuple[str, Pipeline]:
-    """The name of a worker and its pipeline: each pipeline in turn, numbered from its second on."""
-    lap, position = divmod(number, len(PIPELINES))
-    pipeline = PIPELINES[position]
-    return f"{pipeline.name}-{lap + 1}" if lap else pipeline.name, pipeline
 
 
 def reason_of(fault: BaseException) -> str:

@@ -263,13 +263,18 @@ class Transaction:
             found = await self._connection.execute(_TASKS, {"ids": sorted(ids)})
             self._tasks = {row[0]: rows.task(row) for row in found}
 
-    async def store(self) -> bool:
-        """Writes what changed, and the events into the outbox. True when there were events."""
+    async def store(self, *, silently: bool = False) -> bool:
+        """Writes what changed, and the events into the outbox. True when there were events.
+
+        Silently: without events. Only for history that nobody follows.
+        """
         await self._store(models.workers, self._workers, rows.worker_values)
         await self._store(models.processes, self._processes, rows.process_values)
         await self._store(models.tasks, self._tasks, rows.task_values)
         await self._store_totals()
         await self._store_activity()
+        if silently:
+            self._events.clear()
         for events in _encode_in_parts(self._events) if self._events else ():
             await self._connection.execute(_ADD_EVENTS, [{"events": events}])
         return bool(self._events)

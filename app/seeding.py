@@ -1,0 +1,131 @@
+"""`process-monitor demo --seed-processes`: history in bulk, for benchmarks and trials.
+
+It goes straight to the database, by the same operations as reports, so every kept figure is true.
+But many runs share a commit, each row is written once, in its last state, and the live feed is told
+nothing: pages that are open show it when they are loaded again.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from app.demo_pipelines import Outcome, Pipeline, draw_run, role_of
+from app.settings import Settings
+from db.migrate import migrate
+from db.session import Database
+from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus
+from monitor.processes import end_process, start_process
+from monitor.tasks import update_task
+from monitor.transaction import Memory, Needs, Transaction
+from monitor.workers import register_worker
+
+SPAN = timedelta(days=30)
+RUNS_PER_COMMIT = 500
+PROGRESS_SECONDS = 2.0
+# Beside those of server processes it would be just one more.
+SHARD = 0
+
+
+@dataclass(frozen=True)
+class Role:
+    """A seeded worker and what it runs."""
+
+    worker_id: str
+    pipeline: Pipeline
+
+
+def run_seeding(settings: Settings, *, processes: int, workers: int, seed: int) -> int:
+    """Seeds the configured database; the exit status. Raises DatabaseUnavailable."""
+
+    async def run() -> None:
+        database = Database(settings.resolved_database_url)
+        try:
+            await migrate(database)
+            await seed_history(database, processes=processes, workers=workers, random=Random(seed))
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+    return 0
+
+
+async def seed_history(database: Database, *, processes: int, workers: int, random: Random) -> None:
+    """Adds workers, and processes of theirs evenly over the last SPAN, the oldest first.
+
+    What was committed stays when it is cancelled, with true figures.
+    """
+    until = datetime.now(UTC)
+    since = until - SPAN
+    memory = Memory()
+    async with database.writing() as connection:
+        tx = Transaction(connection, memory=memory, shard=SHARD, now=since)
+        roles = [_register(tx, number) for number in range(workers)]
+        await tx.store(silently=True)
+    starts = (since + SPAN * (number / processes) for number in range(processes))
+    progress = Progress(processes)
+    for first in range(0, processes, RUNS_PER_COMMIT):
+        count = min(RUNS_PER_COMMIT, processes - first)
+        runs = [(random.choice(roles), next(starts)) for _ in range(count)]
+        async with database.writing() as connection:
+            tx = Transaction(connection, memory=memory, shard=SHARD, now=since)
+            await tx.load([Needs(workers=sorted({role.worker_id for role, _ in runs}))])
+            for role, start in runs:
+                _run(tx, role, start, until, random)
+            await tx.store(silently=True)
+        progress.add(count)
+
+
+def _register(tx: Transaction, number: int) -> Role:
+    name, pipeline = role_of(number)
+    steps = [TaskDefinition(step.name, pipeline.version) for step in pipeline.steps]
+    worker = register_worker.body(tx, name=name, version=pipeline.version, task_definitions=steps)
+    return Role(worker.id, pipeline)
+
+
+def _run(tx: Transaction, role: Role, start: datetime, until: datetime, random: Random) -> None:
+    """One run, as far as it has come by `until`."""
+    tx.now = start
+    process, tasks = start_process.body(tx, worker_id=role.worker_id)
+    error = None
+    for task, outcome in zip(tasks, draw_run(role.pipeline, random), strict=False):
+        for at, status in _reports(tx.now, outcome):
+            if at > until:
+                return
+            tx.now = at
+            error = outcome.error if status.ended else None
+            update_task.body(tx, task_id=task.id, status=status, details=error)
+    end = ProcessStatus.ERROR if error else ProcessStatus.SUCCESS
+    end_process.body(tx, process_id=process.id, status=end, details=error)
+
+
+def _reports(at: datetime, outcome: Outcome) -> Iterator[tuple[datetime, TaskStatus]]:
+    yield at, TaskStatus.RUNNING
+    end = TaskStatus.ERROR if outcome.error else TaskStatus.SUCCESS
+    yield at + timedelta(seconds=outcome.seconds), end
+
+
+class Progress:
+    """Says how far it is, how fast, and how long it takes still."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._start = self._said = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """Notes what was done; says so every PROGRESS_SECONDS, and at the end."""
+        self._done += count
+        now = time.monotonic()
+        if now - self._said < PROGRESS_SECONDS and self._done < self._total:
+            return
+        self._said = now
+        rate = self._done / max(now - self._start, 1e-6)
+        left = (self._total - self._done) / rate
+        sys.stderr.write(
+            f"{self._done:,} of {self._total:,} processes, {rate:,.0f}/s, {left:,.0f} s left\n"
+        )
+        sys.stderr.flush()

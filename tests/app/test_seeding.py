@@ -1,0 +1,57 @@
+"""Seeded history is as true as reported history."""
+
+import subprocess
+import sys
+from random import Random
+
+from sqlalchemy import func, select
+
+from app.seeding import seed_history
+from db import models
+from db.session import Database
+from monitor.counters import check_counters
+from monitor.figures import get_totals
+
+PROCESSES = 600
+WORKERS = 5
+
+
+async def test_what_is_kept_equals_a_recount_however_often_it_is_seeded(database: Database) -> None:
+    for seed in (1, 2):
+        await seed_history(database, processes=PROCESSES, workers=WORKERS, random=Random(seed))
+    assert await check_counters(database, repair=False) == []
+    totals = await get_totals(database)
+    assert totals.running + totals.succeeded + totals.failed == 2 * PROCESSES
+    assert totals.workers_online == 2 * WORKERS
+    assert 0 < totals.failed < PROCESSES
+
+
+async def test_a_failed_run_tells_where_it_failed(database: Database) -> None:
+    await seed_history(database, processes=PROCESSES, workers=WORKERS, random=Random(3))
+    task = models.tasks.c
+    async with database.reading() as connection:
+        failed = select(func.count()).where(task.status == "ERROR", task.details.like("%message%"))
+        assert (await connection.execute(failed)).scalar_one() == (
+            await get_totals(database)
+        ).failed
+
+
+async def test_the_live_feed_is_told_nothing(database: Database) -> None:
+    await seed_history(database, processes=10, workers=1, random=Random(4))
+    async with database.reading() as connection:
+        waiting = await connection.execute(select(func.count()).select_from(models.outbox))
+        assert waiting.scalar_one() == 0
+
+
+def test_the_command_seeds_the_configured_database(database_url: str) -> None:
+    command = [sys.executable, "-m", "app", "demo", "--seed-processes"]
+    environment = {"DATABASE_URL": database_url}
+    done = subprocess.run(
+        [*command, "50"], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "50 of 50 processes" in done.stderr
+    none = subprocess.run(
+        [*command, "0"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert none.returncode == 1
+    assert "--seed-processes: at least 1." in none.stderr
