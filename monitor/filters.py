@@ -3,10 +3,12 @@
 All given fields must match; a list matches any of its values; an empty list matches nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from itertools import product
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Integer, and_, func, literal, true
 
@@ -24,6 +26,9 @@ from monitor.entities import (
 from monitor.ids import kind_of
 
 Condition = ColumnElement[bool]
+
+# Filters that one is split into at most; SQLite takes 500 parts in a statement.
+MAX_PARTS = 100
 
 
 class Filter(Protocol):
@@ -123,6 +128,22 @@ class TaskFilter:
             and (self.status is None or entity.status in self.status)
             and _is_part(self.name_contains, entity.name)
         )
+
+
+def split(matching: Any, lists: Collection[str]) -> list[Any]:
+    """Filters with one value in each of these lists, which together match the same, nothing twice.
+
+    The filter itself where ids bound what can match, or more than MAX_PARTS would come of it.
+    """
+    if matching.ids is not None or getattr(matching, "process_ids", None) is not None:
+        return [matching]
+    values = {name: dict.fromkeys(given) for name in lists if (given := getattr(matching, name))}
+    if math.prod(map(len, values.values())) > MAX_PARTS:
+        return [matching]
+    return [
+        replace(matching, **{name: (value,) for name, value in zip(values, chosen, strict=True)})
+        for chosen in product(*values.values())
+    ]
 
 
 def _all(*conditions: Condition | None) -> Condition:

@@ -86,6 +86,9 @@ class Listing(Generic[T]):
     id: ColumnElement[str]
     # Name of the order → the column, and the entity's value in it.
     orders: dict[str, tuple[ColumnElement[Any], Callable[[T], Any]]]
+    # Name of the order → lists of a filter, one value of which begins an index in this order: with
+    # several values the first rows of each are found by it, and only these are sorted.
+    lists: dict[str, tuple[str, ...]]
 
     def select(self, where: Condition, order: Order, request: PageRequest) -> Select[Any]:
         """The statement for one page; it fetches one row more, to know whether there are more.

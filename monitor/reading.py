@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import select, union_all
+from sqlalchemy import Select, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -17,7 +17,7 @@ from db.session import Database
 from monitor import rows
 from monitor.entities import Process, Task, Worker, fold
 from monitor.errors import InvalidInput, Unavailable
-from monitor.filters import Condition, Filter, ProcessFilter
+from monitor.filters import Condition, Filter, ProcessFilter, split
 from monitor.ids import kind_of
 from monitor.pages import Direction, Listing, Order, Page, PageRequest
 
@@ -40,6 +40,7 @@ WORKERS: Listing[Worker] = Listing(
         "LAST_SEEN_AT": (models.workers.c.last_seen_at, lambda worker: worker.last_seen_at),
         "NAME": (models.workers.c.name_folded, lambda worker: fold(worker.name)),
     },
+    {"LAST_SEEN_AT": ("status",)},
 )
 PROCESSES: Listing[Process] = Listing(
     rows.PROCESS,
@@ -49,6 +50,7 @@ PROCESSES: Listing[Process] = Listing(
         "STARTED_AT": (models.processes.c.started_at, lambda process: process.started_at),
         "UPDATED_AT": (models.processes.c.updated_at, lambda process: process.updated_at),
     },
+    {"STARTED_AT": ("worker_ids", "status")},
 )
 TASKS: Listing[Task] = Listing(
     rows.TASK,
@@ -59,6 +61,7 @@ TASKS: Listing[Task] = Listing(
         "UPDATED_AT": (models.tasks.c.updated_at, lambda task: task.updated_at),
         "POSITION": (models.tasks.c.position, lambda task: task.position),
     },
+    {"CREATED_AT": ("worker_ids", "status")},
 )
 
 
@@ -94,10 +97,30 @@ async def list_page(
     database: Database, listing: Listing[T], matching: Filter, order: Order, request: PageRequest
 ) -> Page[T]:
     """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
-    statement = listing.select(matching.where(), order, request)
+    statement = page_statement(listing, matching, order, request)
     async with reading(database) as connection:
         found = (await connection.execute(statement)).all()
     return listing.page(found, order, request)
+
+
+def page_statement(
+    listing: Listing[T], matching: Filter, order: Order, request: PageRequest
+) -> Select[Any]:
+    """One page; with several values in a list, the first rows of each, then the first of these.
+
+    So it reads as many rows as it shows, per value, where one statement would sort all that match.
+    Raises InvalidInput for a size or cursor that cannot be.
+    """
+    filters = split(matching, listing.lists.get(order.field, ()))
+    parts = [listing.select(part.where(), order, request) for part in filters]
+    if len(parts) == 1:
+        return parts[0]
+    found = union_all(
+        *(select(part.with_only_columns(listing.id).subquery()) for part in parts)
+    ).subquery()
+    statement = select(*listing.columns).join(found, found.c.id == listing.id)
+    ordered = statement.order_by(*listing.order_by(order, backwards=request.backwards))
+    return ordered.limit(request.size + 1)
 
 
 async def list_processes_by_worker(
