@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from sqlalchemy.exc import DBAPIError
+
 from app.demo_pipelines import Outcome, Pipeline, draw_run, role_of
 from app.settings import Settings
+from db.errors import DatabaseUnavailable, is_unavailable
 from db.migrate import migrate
 from db.session import Database
 from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus
@@ -26,7 +29,7 @@ from monitor.workers import register_worker
 SPAN = timedelta(days=30)
 RUNS_PER_COMMIT = 500
 PROGRESS_SECONDS = 2.0
-# Beside those of server processes it would be just one more.
+# Any of them: only server processes must not queue for the same one.
 SHARD = 0
 
 
@@ -39,13 +42,23 @@ class Role:
 
 
 def run_seeding(settings: Settings, *, processes: int, workers: int, seed: int) -> int:
-    """Seeds the configured database; the exit status. Raises DatabaseUnavailable."""
+    """Seeds the configured database; the exit status.
+
+    Raises MigrationFailed, and DatabaseUnavailable also when it is lost on the way: the figures of
+    what was committed until then are true.
+    """
 
     async def run() -> None:
         database = Database(settings.resolved_database_url)
         try:
             await migrate(database)
             await seed_history(database, processes=processes, workers=workers, random=Random(seed))
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            # Without the statement, which has all its rows in it.
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise DatabaseUnavailable(f"the database was lost while seeding: {reason}") from error
         finally:
             await database.close()
 

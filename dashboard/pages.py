@@ -1,6 +1,7 @@
 """Open pages, each told what changed in what it shows, and no faster than it takes it."""
 
 import asyncio
+import contextlib
 import json
 import time
 from itertools import count, islice
@@ -111,7 +112,8 @@ class View:
     def _process_panel(self) -> list[Any]:
         if self.process is None:
             return []
-        return process_panel(self.process, self.runs.beside(self.process.id) if self.runs else [])
+        others = self.runs.beside(self.process.id) if self.runs else None
+        return process_panel(self.process, others)
 
     def _named(self) -> list[tuple[str, Board]]:
         boards: list[tuple[str, Board | None]] = [
@@ -163,12 +165,11 @@ class Page:
     async def run(self) -> None:
         """Tells the page what changes until it is closed."""
         try:
-            while self.is_open:
-                view = View(self._mirror, self._address)
-                with listening(view.boards, self._wake):
-                    await self._show(view)
-        except (TimeoutError, WebsocketDisconnected):
-            pass  # it was closed
+            with contextlib.suppress(TimeoutError, WebsocketDisconnected):
+                while self.is_open:
+                    view = View(self._mirror, self._address)
+                    with listening(view.boards, self._wake):
+                        await self._show(view)
         finally:
             self._ended = True
 
@@ -235,16 +236,13 @@ def whole(view: View) -> Props:
 
 
 async def loaded(view: View, seconds: float) -> View:
-    """Waits for the boards to be loaded, so long at most."""
+    """Waits for the boards to be loaded, so long at most; then it shows what is there."""
     wake = asyncio.Event()
-    try:
+    with contextlib.suppress(TimeoutError), listening(view.boards, wake):
         async with asyncio.timeout(seconds):
-            with listening(view.boards, wake):
-                while not all(board.is_loaded or board.problem for board in view.boards):
-                    await wake.wait()
-                    wake.clear()
-    except TimeoutError:
-        pass  # it shows what is there
+            while not all(board.is_loaded or board.problem for board in view.boards):
+                await wake.wait()
+                wake.clear()
     return view
 
 

@@ -65,8 +65,11 @@ def _tile(name: str, value: str, tone: str) -> html.Div:
     )
 
 
-def process_panel(board: ProcessBoard, others: list[Node]) -> Content:
-    """What happened in a process: how it ended, where the time went, how others went."""
+def process_panel(board: ProcessBoard, others: list[Node] | None) -> Content:
+    """What happened in a process: how it ended, where the time went, how others went.
+
+    Of others nothing is said while they are not known (None).
+    """
     process = board.process
     if process is None:
         said = board.problem or ("There is no such process." if board.is_loaded else "Loading …")
@@ -98,7 +101,7 @@ def _facts(process: Node) -> html.Div:
     )
 
 
-def _failure(process: Node, failed: Node | None, others: list[Node]) -> Content:
+def _failure(process: Node, failed: Node | None, others: list[Node] | None) -> Content:
     of_process = read_failure(process.get("details"))
     of_task = read_failure(failed["details"]) if failed else None
     failure = of_task or (of_process if process["status"] == "ERROR" else None)
@@ -128,8 +131,10 @@ def _failure(process: Node, failed: Node | None, others: list[Node]) -> Content:
     ]
 
 
-def _before(runs: list[Node], failed: Node | None) -> str:
+def _before(runs: list[Node] | None, failed: Node | None) -> str:
     """Whether it failed before."""
+    if runs is None:
+        return "Loading the other runs …"
     if not runs:
         return "No other run of this worker has ended yet."
     failures = [run for run in runs if run["status"] == "ERROR"]
@@ -200,7 +205,7 @@ def _runtime(task: Node) -> Any:
     return _duration(task["runtimeSeconds"])
 
 
-def _comparison(process: Node, tasks: list[Node], others: list[Node]) -> Content:
+def _comparison(process: Node, tasks: list[Node], others: list[Node] | None) -> Content:
     """Runtimes per step beside those of the runs before."""
     if not others or not tasks:
         return []

@@ -165,12 +165,15 @@ class RunsBoard(Board):
         self._runs = _by_id(edge["node"] for edge in data["processes"]["edges"])
         self.cursor, self.is_loaded = data["feedCursor"], True
 
-    def beside(self, process: str) -> list[Node]:
-        """The other ones, newest first, COMPARED at most."""
+    def beside(self, process: str) -> list[Node] | None:
+        """The other ones, newest first, COMPARED at most; None while they are not known."""
+        if not self.is_loaded:
+            return None
         return [run for id_, run in self._runs.items() if id_ != process][:COMPARED]
 
     def _apply(self, event: Event) -> None:
-        if (event["node"]["id"] in self._runs) == (event["kind"] == "REMOVED"):
+        is_shown, is_removed = event["node"]["id"] in self._runs, event["kind"] == "REMOVED"
+        if is_shown == is_removed:  # one more, or one less
             raise Outdated
 
 

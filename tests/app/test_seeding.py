@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 
 from sqlalchemy import func, select
@@ -11,6 +12,7 @@ from db import models
 from db.session import Database
 from monitor.counters import check_counters
 from monitor.figures import get_totals
+from tests.servers import MariaDb
 
 PROCESSES = 600
 WORKERS = 5
@@ -55,3 +57,21 @@ def test_the_command_seeds_the_configured_database(database_url: str) -> None:
     )
     assert none.returncode == 1
     assert "--seed-processes: at least 1." in none.stderr
+
+
+def test_a_database_that_goes_away_meanwhile_is_told_in_a_sentence(tmp_path: Path) -> None:
+    server = MariaDb(tmp_path)
+    server.install()
+    server.start()
+    environment = {"DATABASE_URL": server.create_database()}
+    command = [sys.executable, "-m", "app", "demo", "--seed-processes", "1000000"]
+    seeding = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert seeding.stderr is not None
+    assert "left" in seeding.stderr.readline()
+    server.kill()
+    _, said = seeding.communicate(timeout=60)
+    server.stop()
+    assert seeding.returncode == 1
+    assert "the database was lost while seeding" in said
+    assert "Traceback" not in said
+    assert len(said) < 1_000

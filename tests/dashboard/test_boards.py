@@ -13,7 +13,8 @@ from dashboard.api import Api, ApiGone
 from dashboard.boards import Outdated, Subscription
 from dashboard.mirror import Mirror, listening
 from dashboard.pages import View
-from dashboard.processes import ProcessesBoard
+from dashboard.panels import process_panel
+from dashboard.processes import ProcessBoard, ProcessesBoard, RunsBoard
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.servers import MonitorServer
@@ -133,3 +134,18 @@ async def test_why_there_is_nothing_to_see_is_said_in_words(
         await client.query("workers", after=None)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_nothing_is_said_of_other_runs_before_they_are_known(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("not-known-yet")
+    run = reporter.fail(worker, "boom")
+    board, runs = ProcessBoard(run.id), RunsBoard(worker)
+    await board.load(mirror.api)
+    unknown = str(process_panel(board, runs.beside(run.id)))
+    await runs.load(mirror.api)
+    known = str(process_panel(board, runs.beside(run.id)))
+    assert "Loading the other runs" in unknown
+    assert "No other run of this worker" not in unknown
+    assert "No other run of this worker has ended yet." in known

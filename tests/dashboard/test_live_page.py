@@ -101,6 +101,32 @@ async def test_a_page_keeps_nothing_of_what_it_was_told_before(
     assert await page.evaluate("window.store.getState().history.past.length") < 10
 
 
+async def test_a_table_is_drawn_anew_now_and_then_and_stays_as_it_was(
+    page: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("drawn-anew")
+    await page.goto(f"/?worker={worker}&name=drawn-anew")
+    drawn = row(page, "workers", worker)
+    await expect(drawn).to_have_attribute("aria-selected", "true")
+    await drawn.locator('[col-id="name"]').focus()
+    await page.keyboard.press("ArrowRight")
+    await expect(drawn.locator('[col-id="status"]')).to_be_focused()
+    await drawn.evaluate("row => row.dataset.drawn = 'first'")
+    await page.evaluate(
+        """async (id) => {
+            const row = window.dash_ag_grid.getApi("workers").getRowNode(id).data;
+            const tables = { workers: { update: [row] } };
+            const status = { live: true, now: Date.now(), health: "ok" };
+            for (let number = 0; number < 2000; number++)
+                await window.dash_clientside.monitor.take({ number: null, status, tables });
+        }""",
+        worker,
+    )
+    await expect(drawn).not_to_have_attribute("data-drawn", "first")
+    await expect(drawn).to_have_attribute("aria-selected", "true")
+    await expect(drawn.locator('[col-id="status"]')).to_be_focused()
+
+
 async def test_a_run_that_ends_meanwhile_appears_beside_the_one_that_is_looked_at(
     page: Page, reporter: Reporter
 ) -> None:

@@ -61,14 +61,14 @@ async def write(urls: list[str], worker: str, chance: random.Random, end: float)
                         await http.post(f"{url}/actualizar_task", json=body)
                 await http.post(f"{url}/endprocess", json={"id": started["father"]})
             except (httpx.TransportError, KeyError):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # a worker tries again later
 
 
 async def disturb(servers: list[MonitorServer], redis: RedisServer, end: float) -> None:
     """Kills a replica and starts it again, stops Redis and starts it again, in turn."""
     pause = min(3.0, SECONDS / 6)
     while time.monotonic() < end - 2 * pause:
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause)  # how long they run, and are gone, is what is tested
         servers[1].kill()
         await asyncio.sleep(pause / 2)
         servers[1].launch()
