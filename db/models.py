@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -127,10 +128,13 @@ workers = Table(
     # Summed over the ended processes.
     Column("runtime_microseconds", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    Index(None, "registered_at", "id"),
-    Index(None, "last_seen_at", "id"),
-    Index(None, "name_folded", "id"),
-    Index(None, "status", "last_seen_at", "id"),
+    # Silent for so long that no list shows it; with a default for servers of the release before.
+    Column("archived", Boolean, nullable=False, server_default=false()),
+    Index(None, "archived", "registered_at", "id"),
+    Index(None, "archived", "last_seen_at", "id"),
+    Index(None, "archived", "name_folded", "id"),
+    Index(None, "archived", "status", "registered_at", "id"),
+    Index(None, "archived", "status", "last_seen_at", "id"),
     mariadb_default_charset="utf8mb4",
 )
 
@@ -152,9 +156,10 @@ processes = Table(
     Column("revision", BigInteger, nullable=False),
     Index(None, "worker_id", "started_at", "id"),
     Index(None, "worker_id", "status", "started_at", "id"),
+    Index(None, "worker_id", "status", "updated_at", "id"),
     Index(None, "started_at", "id"),
-    Index(None, "updated_at", "id"),
     Index(None, "status", "started_at", "id"),
+    Index(None, "status", "updated_at", "id"),
     Index(None, "status", "ended_at"),
     mariadb_default_charset="utf8mb4",
 )
@@ -177,10 +182,12 @@ tasks = Table(
     Column("details", LongText),
     Column("revision", BigInteger, nullable=False),
     Index(None, "process_id", "position"),
-    Index(None, "worker_id", "created_at", "id"),
-    Index(None, "created_at", "id"),
-    Index(None, "updated_at", "id"),
-    Index(None, "status", "created_at", "id"),
+    # Each begins with the status: a list of all is one of each status, merged (`monitor.reading`).
+    *(
+        Index(None, *prefix, "status", order, "id")
+        for order in ("created_at", "updated_at", "position")
+        for prefix in ((), ("worker_id",))
+    ),
     mariadb_default_charset="utf8mb4",
 )
 

@@ -49,6 +49,7 @@ class Worker:
     """A pipeline that runs somewhere.
 
     `last_seen_at` moves with every sign of life and is not a change: it raises no revision.
+    `archived`: silent for so long that lists and totals leave it out, until it reports again.
     """
 
     id: str
@@ -63,6 +64,8 @@ class Worker:
     failed: int
     runtime_microseconds: int
     revision: int
+    # With a default, for events that a server of the release before wrote.
+    archived: bool = False
 
     @property
     def process_count(self) -> int:

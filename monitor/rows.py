@@ -66,6 +66,7 @@ def worker_values(worker: Worker) -> Mapping[str, Any]:
         "failed": worker.failed,
         "runtime_microseconds": worker.runtime_microseconds,
         "revision": worker.revision,
+        "archived": worker.archived,
     }
 
 

@@ -77,9 +77,10 @@ async def test_the_migrations_also_agree_in_what_alembic_does_not_compare(
                 lines = "\n".join(connection.scalars(statement, {"table": table}).all())
             else:
                 lines = connection.execute(text(f"SHOW CREATE TABLE `{table}`")).one()[1]
-            # Without IF NOT EXISTS; SQLite keeps the statements as they were given.
-            plain = lines.replace("IF NOT EXISTS ", "")
-            found[table] = sorted(line.strip(" \t,") for line in plain.splitlines())
+            # Without IF NOT EXISTS; SQLite keeps the statements as they were given, and writes a
+            # column that is added later behind the last one, on its line.
+            plain = lines.replace("IF NOT EXISTS ", "").replace(" NOT NULL, ", " NOT NULL,\n")
+            found[table] = sorted(filter(None, (line.strip(" \t,") for line in plain.splitlines())))
         return found
 
     async with empty_database.writing() as connection:
