@@ -4,13 +4,13 @@ All given fields must match; a list matches any of its values; an empty list mat
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from sqlalchemy import ColumnElement, Integer, and_, func, literal, true
+from sqlalchemy import ColumnElement, Integer, and_, false, func, literal, true
 
 from db.models import processes, tasks, workers
 from monitor.entities import (
@@ -27,12 +27,22 @@ from monitor.ids import kind_of
 
 Condition = ColumnElement[bool]
 
+# The lists of a filter that an index begins with.
+Prefix = tuple[str, ...]
+
 # Filters that one is split into at most; SQLite takes 500 parts in a statement.
 MAX_PARTS = 100
 
 
 class Filter(Protocol):
     """What all filters have in common."""
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it names ids, so that little can match however long history is."""
+
+    def values(self) -> Mapping[str, Sequence[Any]]:
+        """Those of its lists that indexes begin with, each value once; without those not given."""
 
     def where(self) -> Condition:
         """The filter as SQL."""
@@ -43,14 +53,24 @@ class Filter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerFilter:
-    """Which workers; `name_contains` ignores case."""
+    """Which workers, archived ones left out; `name_contains` ignores case."""
+
+    STATUSES: ClassVar = tuple(WorkerStatus)
 
     ids: Sequence[str] | None = None
     status: Sequence[WorkerStatus] | None = None
     name_contains: str | None = None
 
+    @property
+    def is_bounded(self) -> bool:
+        return self.ids is not None
+
+    def values(self) -> dict[str, Sequence[Any]]:
+        return _given(status=self.status)
+
     def where(self) -> Condition:
         return _all(
+            workers.c.archived == false(),
             _in_ids(workers.c.id, self.ids),
             _in(workers.c.status, self.status),
             _contains(workers.c.name_folded, self.name_contains),
@@ -69,6 +89,8 @@ class WorkerFilter:
 class ProcessFilter:
     """Which processes; `started_after` and `started_before` exclude the instant itself."""
 
+    STATUSES: ClassVar = tuple(ProcessStatus)
+
     ids: Sequence[str] | None = None
     worker_ids: Sequence[str] | None = None
     status: Sequence[ProcessStatus] | None = None
@@ -76,15 +98,24 @@ class ProcessFilter:
     started_after: datetime | None = None
     started_before: datetime | None = None
 
+    @property
+    def is_bounded(self) -> bool:
+        return self.ids is not None
+
+    def values(self) -> dict[str, Sequence[Any]]:
+        # Only running processes stall, and of these there are few.
+        running = (ProcessStatus.RUNNING,) if self.stalled and self.status is None else None
+        return _given(worker_ids=self.worker_ids, status=running or self.status)
+
     def where(self) -> Condition:
         return _all(
             _in_ids(processes.c.id, self.ids),
             _in_ids(processes.c.worker_id, self.worker_ids),
             _in(processes.c.status, self.status),
             None if self.stalled is None else processes.c.stalled.is_(self.stalled),
-            # Only running processes stall: the index on status finds them.
-            processes.c.status == "RUNNING" if self.stalled else None,
             None if self.started_after is None else processes.c.started_at > self.started_after,
+            # Implied: where an index on updated_at is followed, it begins or ends there.
+            None if self.started_after is None else processes.c.updated_at > self.started_after,
             None if self.started_before is None else processes.c.started_at < self.started_before,
         )
 
@@ -104,11 +135,20 @@ class ProcessFilter:
 class TaskFilter:
     """Which tasks; `name_contains` ignores case."""
 
+    STATUSES: ClassVar = tuple(TaskStatus)
+
     ids: Sequence[str] | None = None
     worker_ids: Sequence[str] | None = None
     process_ids: Sequence[str] | None = None
     status: Sequence[TaskStatus] | None = None
     name_contains: str | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.ids is not None or self.process_ids is not None
+
+    def values(self) -> dict[str, Sequence[Any]]:
+        return _given(worker_ids=self.worker_ids, status=self.status)
 
     def where(self) -> Condition:
         return _all(
@@ -130,20 +170,30 @@ class TaskFilter:
         )
 
 
-def split(matching: Any, lists: Collection[str]) -> list[Any]:
-    """Filters with one value in each of these lists, which together match the same, nothing twice.
+def split(matching: Any, prefixes: Sequence[Prefix]) -> tuple[Prefix | None, Sequence[Any]]:
+    """By which of these prefixes of an index to read, and the filters that do so.
 
-    The filter itself where ids bound what can match, or more than MAX_PARTS would come of it.
+    Each has one value in each field of the prefix; together they match the same, nothing twice.
+    The statuses that a filter does not name are all of them. None, and the filter itself, where ids
+    bound what can match, or nothing can.
     """
-    if matching.ids is not None or getattr(matching, "process_ids", None) is not None:
-        return [matching]
-    values = {name: dict.fromkeys(given) for name in lists if (given := getattr(matching, name))}
-    if math.prod(map(len, values.values())) > MAX_PARTS:
-        return [matching]
-    return [
-        replace(matching, **{name: (value,) for name, value in zip(values, chosen, strict=True)})
-        for chosen in product(*values.values())
-    ]
+    given = matching.values()
+    if matching.is_bounded or any(not values for values in given.values()):
+        return None, [matching]
+    every = {"status": matching.STATUSES} | given
+    for known in (given, every):
+        for prefix in prefixes:
+            lists = [known[name] for name in prefix if name in known]
+            if len(lists) == len(prefix) and math.prod(map(len, lists)) <= MAX_PARTS:
+                return prefix, [
+                    replace(matching, **{n: (v,) for n, v in zip(prefix, chosen, strict=True)})
+                    for chosen in product(*lists)
+                ]
+    raise AssertionError("the last prefix has no field but the status")
+
+
+def _given(**lists: Sequence[Any] | None) -> dict[str, Sequence[Any]]:
+    return {name: tuple(dict.fromkeys(given)) for name, given in lists.items() if given is not None}
 
 
 def _all(*conditions: Condition | None) -> Condition:
@@ -151,12 +201,17 @@ def _all(*conditions: Condition | None) -> Condition:
 
 
 def _in(column: ColumnElement[str], values: Sequence[str] | None) -> Condition | None:
-    return None if values is None else column.in_([str(value) for value in values])
+    if values is None:
+        return None
+    if len(values) == 1:
+        # SQLite sorts what it finds by an IN, also of one value.
+        return column == str(values[0])
+    return column.in_([str(value) for value in values])
 
 
 def _in_ids(column: ColumnElement[str], ids: Sequence[str] | None) -> Condition | None:
     # What can be no id is left out: MariaDB refuses to compare it with an ASCII column.
-    return None if ids is None else column.in_([id_ for id_ in ids if kind_of(id_)])
+    return None if ids is None else _in(column, [id_ for id_ in ids if kind_of(id_)])
 
 
 def _contains(folded: ColumnElement[str], part: str | None) -> Condition | None:

@@ -14,16 +14,18 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, or_, select
 
 from monitor.errors import InvalidInput
-from monitor.filters import Condition
+from monitor.filters import Condition, Prefix
 from monitor.ids import kind_of
 
 T = TypeVar("T")
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
+# Of the lists of filters, where the names are not the same.
+_COLUMNS = {"worker_ids": "worker_id"}
 
 
 class Direction(StrEnum):
@@ -83,21 +85,27 @@ class Listing(Generic[T]):
 
     columns: Sequence[ColumnElement[Any]]
     convert: Callable[[Row[Any]], T]
-    id: ColumnElement[str]
+    id: Column[str]
     # Name of the order → the column, and the entity's value in it.
     orders: dict[str, tuple[ColumnElement[Any], Callable[[T], Any]]]
-    # Name of the order → lists of a filter, one value of which begins an index in this order: with
-    # several values the first rows of each are found by it, and only these are sorted.
-    lists: dict[str, tuple[str, ...]]
+    # Name of the order → what of a filter its indexes begin with, the longest first; the last has
+    # no field but the status. With several values the first rows of each are found by the index,
+    # and only these are sorted.
+    prefixes: dict[str, Sequence[Prefix]]
 
-    def select(self, where: Condition, order: Order, request: PageRequest) -> Select[Any]:
+    def select(
+        self, where: Condition, order: Order, request: PageRequest, index: str | None = None
+    ) -> Select[Any]:
         """The statement for one page; it fetches one row more, to know whether there are more.
 
+        MariaDB is told the index, since it would now and then rather sort what another one finds.
         Raises InvalidInput for a size or cursor that cannot be.
         """
         column, _ = self.orders[order.field]
         ascending = order.direction is Direction.ASC
         statement = select(*self.columns).where(where)
+        if index is not None:
+            statement = statement.with_hint(self.id.table, f"FORCE INDEX ({index})", "mariadb")
         for name, cursor in (("after", request.after), ("before", request.before)):
             if cursor is not None:
                 value, id_ = decode_cursor(name, cursor, order)
@@ -105,6 +113,14 @@ class Listing(Generic[T]):
                 statement = statement.where(_beyond(column, value, self.id, id_, greater=beyond))
         statement = statement.order_by(*self.order_by(order, backwards=request.backwards))
         return statement.limit(request.size + 1)
+
+    def index(self, prefix: Prefix, order: Order) -> str:
+        """The name of the index that begins with this and then has the order."""
+        column, _ = self.orders[order.field]
+        table = self.id.table
+        first = ["archived"] if "archived" in table.c else []
+        names = [*first, *(_COLUMNS.get(name, name) for name in prefix), column.name, self.id.name]
+        return f"ix_{table.name}_{'_'.join(names)}"
 
     def order_by(self, order: Order, *, backwards: bool = False) -> Sequence[ColumnElement[Any]]:
         """The columns to sort by, with their direction."""

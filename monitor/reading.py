@@ -6,6 +6,7 @@ what it returns. Raises Unavailable when the database cannot be used.
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, select, union_all
@@ -17,7 +18,7 @@ from db.session import Database
 from monitor import rows
 from monitor.entities import Process, Task, Worker, fold
 from monitor.errors import InvalidInput, Unavailable
-from monitor.filters import Condition, Filter, ProcessFilter, split
+from monitor.filters import Filter, ProcessFilter, split
 from monitor.ids import kind_of
 from monitor.pages import Direction, Listing, Order, Page, PageRequest
 
@@ -28,6 +29,7 @@ _PARTS = 500
 _PARAMETERS = 32_000
 # Of a part of `list_processes_by_worker`, besides those of the filter's lists.
 _PARAMETERS_OF_A_PART = 20
+_BOTH = ("worker_ids", "status")
 # Tasks that are loaded for many processes at once; some workers have thousands of steps.
 MAX_TASKS = 50_000
 
@@ -40,7 +42,11 @@ WORKERS: Listing[Worker] = Listing(
         "LAST_SEEN_AT": (models.workers.c.last_seen_at, lambda worker: worker.last_seen_at),
         "NAME": (models.workers.c.name_folded, lambda worker: fold(worker.name)),
     },
-    {"LAST_SEEN_AT": ("status",)},
+    {
+        "REGISTERED_AT": (("status",), ()),
+        "LAST_SEEN_AT": (("status",), ()),
+        "NAME": ((),),
+    },
 )
 PROCESSES: Listing[Process] = Listing(
     rows.PROCESS,
@@ -50,7 +56,10 @@ PROCESSES: Listing[Process] = Listing(
         "STARTED_AT": (models.processes.c.started_at, lambda process: process.started_at),
         "UPDATED_AT": (models.processes.c.updated_at, lambda process: process.updated_at),
     },
-    {"STARTED_AT": ("worker_ids", "status")},
+    {
+        "STARTED_AT": (_BOTH, ("worker_ids",), ("status",), ()),
+        "UPDATED_AT": (_BOTH, ("status",)),
+    },
 )
 TASKS: Listing[Task] = Listing(
     rows.TASK,
@@ -61,7 +70,7 @@ TASKS: Listing[Task] = Listing(
         "UPDATED_AT": (models.tasks.c.updated_at, lambda task: task.updated_at),
         "POSITION": (models.tasks.c.position, lambda task: task.position),
     },
-    {"CREATED_AT": ("worker_ids", "status")},
+    dict.fromkeys(("CREATED_AT", "UPDATED_AT", "POSITION"), (_BOTH, ("status",))),
 )
 
 
@@ -111,16 +120,37 @@ def page_statement(
     So it reads as many rows as it shows, per value, where one statement would sort all that match.
     Raises InvalidInput for a size or cursor that cannot be.
     """
-    filters = split(matching, listing.lists.get(order.field, ()))
-    parts = [listing.select(part.where(), order, request) for part in filters]
+    parts = _parts(listing, matching, order, request)
     if len(parts) == 1:
         return parts[0]
+    ordered = _joined(listing, parts).order_by(
+        *listing.order_by(order, backwards=request.backwards)
+    )
+    return ordered.limit(request.size + 1)
+
+
+def _parts(
+    listing: Listing[T], matching: Filter, order: Order, request: PageRequest
+) -> list[Select[Any]]:
+    """Statements of which each follows one index, together all that can be on the page."""
+    prefix, filters = split(matching, listing.prefixes[order.field])
+    index = None
+    if prefix is not None and not (order.field == "UPDATED_AT" and _ends_early(matching)):
+        index = listing.index(prefix, order)
+    return [listing.select(part.where(), order, request, index) for part in filters]
+
+
+def _ends_early(matching: Filter) -> bool:
+    # No index has both orders: the database knows which is the shorter way.
+    return getattr(matching, "started_before", None) is not None
+
+
+def _joined(listing: Listing[T], parts: Sequence[Select[Any]]) -> Select[Any]:
+    """The rows of all parts. These find ids only: cheaper to compile, to send and to sort."""
     found = union_all(
         *(select(part.with_only_columns(listing.id).subquery()) for part in parts)
     ).subquery()
-    statement = select(*listing.columns).join(found, found.c.id == listing.id)
-    ordered = statement.order_by(*listing.order_by(order, backwards=request.backwards))
-    return ordered.limit(request.size + 1)
+    return select(*listing.columns).join(found, found.c.id == listing.id)
 
 
 async def list_processes_by_worker(
@@ -130,26 +160,21 @@ async def list_processes_by_worker(
     order: Order,
     request: PageRequest,
 ) -> dict[str, Page[Process]]:
-    """The same page for each of many workers; one statement for up to 500 of them.
+    """The same page for each of many workers; one statement for up to 500 parts.
 
-    One bounded, indexed part per worker: a window function would read their whole histories. The
-    parts find ids only, which makes the statement several times cheaper to compile and to send.
+    Bounded, indexed parts for each worker: a window function would read their whole histories.
     """
-    table = models.processes
-    matches = matching.where()
-    lists = (matching.ids, matching.worker_ids, matching.status)
-    listed = sum(len(values) for values in lists if values is not None)
-    size = max(1, min(_PARTS, _PARAMETERS // (listed + _PARAMETERS_OF_A_PART)))
     found: dict[str, list[Any]] = {worker_id: [] for worker_id in worker_ids}
+    parts = [
+        part
+        for worker_id in worker_ids
+        for part in _parts(PROCESSES, _of_worker(matching, worker_id), order, request)
+    ]
+    listed = sum(map(len, matching.values().values())) + len(matching.ids or ())
+    size = max(1, min(_PARTS, _PARAMETERS // (listed + _PARAMETERS_OF_A_PART)))
     async with reading(database) as connection:
-        for start in range(0, len(worker_ids), size):
-            parts = []
-            for worker_id in worker_ids[start : start + size]:
-                where: Condition = matches & (table.c.worker_id == worker_id)
-                part = PROCESSES.select(where, order, request).with_only_columns(table.c.id)
-                parts.append(select(part.subquery()))
-            pages = union_all(*parts).subquery()
-            statement = select(*PROCESSES.columns).join(pages, pages.c.id == table.c.id)
+        for start in range(0, len(parts), size):
+            statement = _joined(PROCESSES, parts[start : start + size])
             for row in await connection.execute(statement):
                 found[row.worker_id].append(row)
     # A join promises no order.
@@ -158,6 +183,11 @@ async def list_processes_by_worker(
     for list_ in found.values():
         list_.sort(key=lambda row: (getattr(row, column.name), row.id), reverse=backwards)
     return {worker_id: PROCESSES.page(list_, order, request) for worker_id, list_ in found.items()}
+
+
+def _of_worker(matching: ProcessFilter, worker_id: str) -> ProcessFilter:
+    theirs = matching.worker_ids is None or worker_id in matching.worker_ids
+    return replace(matching, worker_ids=(worker_id,) if theirs else ())
 
 
 async def list_tasks_by_process(

@@ -49,6 +49,8 @@ def a_worker(**fields: Any) -> Worker:
 
 
 def a_process(worker: Worker, **fields: Any) -> Process:
+    # Nothing is updated before it is started.
+    fields.setdefault("updated_at", fields.get("ended_at") or fields.get("started_at", THEN))
     process = Process(
         id=new_id("process"),
         worker_id=worker.id,

@@ -4,6 +4,8 @@ May run again after a crash at any point, like the first. Servers of the release
 working meanwhile: MariaDB builds indexes while rows are written, and the new column has a default.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -12,7 +14,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_ADDED = (
+_ADDED: Sequence[tuple[str, tuple[str, ...]]] = (
     ("workers", ("archived", "registered_at", "id")),
     ("workers", ("archived", "last_seen_at", "id")),
     ("workers", ("archived", "name_folded", "id")),
@@ -27,7 +29,7 @@ _ADDED = (
     ("tasks", ("worker_id", "status", "position", "id")),
 )
 # After the others, which take their place.
-_DROPPED = (
+_DROPPED: Sequence[tuple[str, tuple[str, ...]]] = (
     ("workers", ("registered_at", "id")),
     ("workers", ("last_seen_at", "id")),
     ("workers", ("name_folded", "id")),

@@ -1,0 +1,150 @@
+"""No list's first page sorts or scans history: every filter in every order, on both databases."""
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.seeding import seed_history
+from db import models
+from db.migrate import migrate
+from db.session import Database
+from monitor.entities import ProcessStatus, TaskStatus, WorkerStatus
+from monitor.filters import Filter, ProcessFilter, TaskFilter, WorkerFilter
+from monitor.pages import Direction, Listing, Order, PageRequest
+from monitor.reading import PROCESSES, TASKS, WORKERS, page_statement
+from tests.servers import MariaDb
+
+SIZE = 5
+WORKERS_SEEDED = 20
+PROCESSES_SEEDED = 3_000
+
+Case = tuple[Listing[Any], Filter, Order]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+async def history(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Database]:
+    """A database with more of everything than any page shows."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'monitor.db'}"
+    else:
+        server: MariaDb = request.getfixturevalue("mariadb")
+        url = server.create_database()
+    database = Database(url)
+    await migrate(database)
+    await seed_history(
+        database, processes=PROCESSES_SEEDED, workers=WORKERS_SEEDED, random=Random(3)
+    )
+    yield database
+    await database.close()
+
+
+async def cases(database: Database) -> list[Case]:
+    """Every set of filters that has no ids in it, in every order and direction."""
+    async with database.reading() as connection:
+        statement = select(models.workers.c.id).order_by(models.workers.c.id).limit(2)
+        ids = tuple((await connection.execute(statement)).scalars())
+    now = datetime.now(UTC)
+    worker = {"status": (WorkerStatus.ONLINE,), "name_contains": "e"}
+    process = {
+        "worker_ids": ids,
+        "status": (ProcessStatus.SUCCESS, ProcessStatus.ERROR),
+        "stalled": False,
+        "started_after": now - timedelta(days=20),
+        "started_before": now - timedelta(days=1),
+    }
+    task = {"worker_ids": ids, "status": (TaskStatus.SUCCESS,), "name_contains": "e"}
+    return [
+        (listing, filter_(**given), Order(field, direction))
+        for listing, filter_, fields in (
+            (WORKERS, WorkerFilter, worker),
+            (PROCESSES, ProcessFilter, process),
+            (TASKS, TaskFilter, task),
+        )
+        for given in subsets(fields)
+        for field in listing.orders
+        for direction in Direction
+    ]
+
+
+def subsets(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for size in range(len(fields) + 1):
+        for chosen in combinations(fields.items(), size):
+            yield dict(chosen)
+
+
+def is_excepted(matching: Filter, order: Order) -> bool:
+    """No index has an order by update within a range of starts: the database chooses."""
+    return order.field == "UPDATED_AT" and getattr(matching, "started_before", None) is not None
+
+
+def reads_on(matching: Filter) -> bool:
+    """It follows the order until enough names match."""
+    return isinstance(matching, TaskFilter) and matching.name_contains is not None
+
+
+async def test_every_first_page_follows_an_index_without_sorting(history: Database) -> None:
+    faults_of = _faults_on_sqlite if history.is_sqlite else _faults_on_mariadb
+    async with history.reading() as connection:
+        for listing, matching, order in await cases(history):
+            if not is_excepted(matching, order):
+                statement = page_statement(listing, matching, order, PageRequest(first=SIZE))
+                assert await faults_of(connection, statement) == [], f"{matching} {order}"
+
+
+def _explain(connection: AsyncConnection, how: str, statement: Any) -> str:
+    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    return f"{how} {compiled}".replace("%%", "%")
+
+
+async def _faults_on_mariadb(connection: AsyncConnection, statement: Any) -> list[str]:
+    """Steps that read a whole table or sort one; a table in <> has the first rows of each part."""
+    found = await connection.exec_driver_sql(_explain(connection, "EXPLAIN", statement))
+    return [
+        str(row)
+        for row in found
+        if (row.type == "ALL" and not str(row.table).startswith("<"))
+        or ("filesort" in (row.Extra or "") and row.select_type != "PRIMARY")
+    ]
+
+
+async def _faults_on_sqlite(connection: AsyncConnection, statement: Any) -> list[str]:
+    """The same; a sort beside a scan of such a table is one of its few rows."""
+    explained = _explain(connection, "EXPLAIN QUERY PLAN", statement)
+    found = (await connection.exec_driver_sql(explained)).all()
+    derived = {row.parent for row in found if row.detail.startswith("SCAN anon_")}
+    return [
+        row.detail
+        for row in found
+        if ("TEMP B-TREE" in row.detail and row.parent not in derived)
+        or (row.detail.startswith("SCAN") and not re.match("SCAN anon_|.*INDEX", row.detail))
+    ]
+
+
+async def test_every_first_page_reads_few_rows_of_many(mariadb: MariaDb) -> None:
+    """Whatever is asked for: a page of each worker and status, by index and by id, at most."""
+    database = Database(mariadb.create_database())
+    await migrate(database)
+    await seed_history(
+        database, processes=PROCESSES_SEEDED, workers=WORKERS_SEEDED, random=Random(4)
+    )
+    async with database.reading() as connection:
+        for listing, matching, order in await cases(database):
+            if is_excepted(matching, order) or (
+                isinstance(matching, TaskFilter) and matching.name_contains
+            ):
+                continue  # the latter reads on until enough names match
+            statement = page_statement(listing, matching, order, PageRequest(first=SIZE))
+            await connection.execute(text("FLUSH STATUS"))
+            await connection.execute(statement)
+            counts = await connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+            assert sum(int(count) for _, count in counts) < 400, f"{matching} {order}"
+    await database.close()
