@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -165,6 +166,24 @@ class Server(uvicorn.Server):
             self._on_started()
 
 
+class SharedPort(socket.socket):
+    """A bound socket that is sent to a server process as the address: it binds one of its own.
+
+    The kernel then spreads connections over the processes. Of those that listen on one socket, the
+    first to wake takes all that wait there: it could work alone while the others are idle.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._address = (host, port)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.bind(self._address)
+
+    def __reduce__(self) -> Any:
+        return SharedPort, self._address
+
+
 def end_with_parent() -> None:
     """In one of several server processes: SIGTERM when the one that started them is gone.
 
@@ -190,6 +209,8 @@ def serve(config: uvicorn.Config, on_started: Callable[[], None]) -> bool:
         server.run()
         return server.started
     on_started()
-    listening = config.bind_socket()
+    # Elsewhere the kernel gives all connections to the last that bound the port.
+    on_linux = sys.platform == "linux"
+    listening = SharedPort(config.host, config.port) if on_linux else config.bind_socket()
     Multiprocess(config, sockets=[listening]).run()
     return True

@@ -15,6 +15,7 @@ from tests.servers import (
     find_program,
     free_port,
     running,
+    wait_until,
     wait_until_listening,
 )
 
@@ -63,6 +64,12 @@ class Parts:
         server = MonitorServer(self._folder / "monitor", env, "--workers", str(workers))
         server.start()
         try:
+            wait_until(
+                lambda: _listeners(server.port) == workers,
+                "a server process",
+                server.log,
+                server.process,
+            )
             yield server
         finally:
             server.stop()
@@ -79,6 +86,12 @@ class Parts:
         with running([*command, str(port), *arguments], log=log, env=dict(os.environ)) as process:
             wait_until_listening(port, name, log, process)
             yield port, process.pid
+
+
+def _listeners(port: int) -> int:
+    """How many processes listen there: the first is healthy before the others are there."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()
+    return sum(f":{port:04X} 00000000:0000 0A" in line for line in lines)
 
 
 @contextmanager

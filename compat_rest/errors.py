@@ -8,12 +8,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from monitor.errors import MonitorError, Unauthenticated, Unavailable, wire
 
 
-def refusal_response(error: MonitorError) -> JSONResponse:
+def refusal_response(error: MonitorError) -> Response:
     """`{"detail": …}` with the status of the error's class."""
     headers = {}
     if isinstance(error, Unavailable):

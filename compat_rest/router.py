@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from compat_rest.errors import misfit_response, refusal_response
+from compat_rest.reports import ReportApp
 from compat_rest.schemas import (
     TASK_STATUS,
     Ended,
@@ -49,6 +50,11 @@ def create_legacy_router(guard: Callable[[Request], object]) -> APIRouter:
     """
 
     class LegacyRoute(APIRoute):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            if self.body_field is not None:
+                self.app = ReportApp(self.app, self.endpoint, guard)
+
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 

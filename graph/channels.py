@@ -427,6 +427,10 @@ class Channels:
             self._index.remove(channel, channel.matching)
             channel.close()
 
+    @property
+    def listens(self) -> bool:
+        return bool(self._channels)
+
     def on_batch(self, batch: Batch) -> None:
         for index, event in enumerate(batch.events):
             for channel in self._index.find(event.entity):

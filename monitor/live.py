@@ -5,7 +5,7 @@ import logging
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Protocol
 
@@ -24,22 +24,31 @@ READ_BATCHES = 100
 CONCURRENT_READS = 8
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """The events of one commit, decoded once for all; `previous` is where the log stood before."""
+    """The events of one commit; `previous` is where the log stood before."""
 
-    previous: Position
-    position: Position
-    events: Sequence[Event]
-    size: int
+    def __init__(self, previous: Position, entry: Entry) -> None:
+        self.previous = previous
+        self.position = entry.position
+        self._payload = entry.payload
 
-    @classmethod
-    def of(cls, previous: Position, entry: Entry) -> "Batch":
-        return cls(previous, entry.position, decode_events(entry.payload), len(entry.payload))
+    @property
+    def size(self) -> int:
+        """Bytes of the entry."""
+        return len(self._payload)
+
+    @cached_property
+    def events(self) -> Sequence[Event]:
+        """Decoded once for all, and only when somebody wants to know."""
+        return decode_events(self._payload)
 
 
 class Listener(Protocol):
     """Who wants to know; called in the reader's turn, so it must not block."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether it wants to know right now."""
 
     def on_batch(self, batch: Batch) -> None:
         """Something happened."""
@@ -89,7 +98,7 @@ class Live:
             entries = await self._feed.read(after, READ_BATCHES)
         batches = []
         for entry in entries:
-            batches.append(Batch.of(after, entry))
+            batches.append(Batch(after, entry))
             after = entry.position
         return batches
 
@@ -127,8 +136,10 @@ class Live:
             await asyncio.sleep(0)  # a long backlog must not hold up everybody else
 
     def _take(self, entry: Entry) -> None:
+        batch = Batch(self.now(), entry)
         try:
-            batch = Batch.of(self.now(), entry)
+            if any(listener.listens for listener in self.listeners):
+                _ = batch.events
         except Exception:
             # Of a version to come, say. To stop here would end the feed for all, and to go on would
             # be a silent gap.
@@ -145,7 +156,8 @@ class Live:
         # First those who listen, then those who wait: whoever joins the listeners at this position
         # has not been told of this batch, and need not be.
         for listener in self.listeners:
-            listener.on_batch(batch)
+            if listener.listens:
+                listener.on_batch(batch)
         self._move(batch.position)
 
     def _reset(self, position: Position) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +19,7 @@ BATCH_ROWS = 100
 # How soon a replica notices rows that another one left when it was killed.
 POLL_SECONDS = 1.0
 _BACKOFF_SECONDS = 0.5
+MAX_REST_SECONDS = 0.02
 
 _ANY = select(models.outbox.c.id).limit(1)
 _OLDEST = (
@@ -59,8 +61,11 @@ class Relay:
                 woken = self._wake.is_set()
                 self._wake.clear()
                 if woken or await self._is_anything_left():
+                    began = time.monotonic()
                     while await self.move():
                         pass
+                    # A turn costs the database a commit: under load, fewer move more.
+                    await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
                 self._report(working=True)
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wake.wait()

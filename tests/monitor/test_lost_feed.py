@@ -52,6 +52,8 @@ async def another_epoch(feed: Feed, than: Position) -> None:
 class Listener:
     """Who is told."""
 
+    listens = True
+
     def __init__(self) -> None:
         self.batches: list[Batch] = []
         self.told = asyncio.Event()
