@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from app.factory import configure_logging
+from app.purge import run_purge
 from app.seeding import run_seeding
 from app.server import serve, serving_options
 from app.settings import Settings, SettingsError, ensure_token, load_settings
@@ -18,6 +19,7 @@ from db.migrate import MigrationFailed, migrate
 from db.session import Database
 from graph.schema import create_schema
 from monitor.counters import check_counters
+from monitor.purging import Policy
 
 API_PORT = 8418
 DASHBOARD_PORT = 8050
@@ -78,6 +80,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("migrate", _migrate, "Brings the database to this version; `serve` does it at start.")
     add("export-schema", _export_schema, "Prints the GraphQL schema.")
+    purge = add("purge", _purge, "Removes old processes now, and says how many.")
+    purge.add_argument("--days", type=float, help="older than this; MONITOR_RETENTION_DAYS")
+    purge.add_argument(
+        "--processes", type=int, help="beyond so many per worker; MONITOR_RETENTION_PROCESSES"
+    )
+    purge.add_argument("--dry-run", action="store_true", help="only say how many")
+    purge.add_argument(
+        "--compact", action="store_true", help="write the tables anew, which frees disk space"
+    )
     check = add("check", _check, "Compares every kept counter with a recount.")
     check.add_argument("--repair", action="store_true", help="write the recount where they differ")
     return parser
@@ -239,6 +250,20 @@ async def _migrate_database(settings: Settings) -> None:
 def _export_schema(_: Settings, __: argparse.Namespace) -> int:
     _say(create_schema().as_str() + "\n")
     return 0
+
+
+def _purge(settings: Settings, options: argparse.Namespace) -> int:
+    days = settings.retention_days if options.days is None else options.days
+    processes = settings.retention_processes if options.processes is None else options.processes
+    if (days is not None and days <= 0) or (processes is not None and processes < 1):
+        raise SettingsError("--days: above 0; --processes: at least 1.")
+    policy = Policy(days, processes)
+    if not policy.removes_anything and not options.compact:
+        raise SettingsError(
+            "purge: nothing says what is old: set MONITOR_RETENTION_DAYS or "
+            "MONITOR_RETENTION_PROCESSES, or use --days or --processes."
+        )
+    return run_purge(settings, policy, dry_run=options.dry_run, compacting=options.compact)
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ from monitor.feed import Feed, MemoryFeed, RedisFeed
 from monitor.live import Live
 from monitor.monitor import Monitor
 from monitor.presence import Presence
+from monitor.purging import Policy
 from monitor.relay import Relay
 from monitor.retention import Retention
 from monitor.transactions import Transactions
@@ -79,12 +80,19 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
         offline_after=timedelta(seconds=settings.offline_after_seconds),
     )
 
+    retention = Retention(
+        database,
+        transactions,
+        Policy(settings.retention_days, settings.retention_processes),
+        archive_after=settings.archive_after,
+    )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(database)
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
-            for work in (relay, monitor.live, presence, Retention(database))
+            for work in (relay, monitor.live, presence, retention)
         ]
         try:
             yield

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
     offline_after_seconds: float = Field(30, gt=0, alias="MONITOR_OFFLINE_AFTER_SECONDS")
     request_timeout_seconds: float = Field(10, gt=0, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
     feed_length: int = Field(100_000, ge=100, alias="MONITOR_FEED_LENGTH")
+    retention_days: float | None = Field(None, gt=0, alias="MONITOR_RETENTION_DAYS")
+    retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
+    archive_after_days: float | None = Field(None, gt=0, alias="MONITOR_ARCHIVE_AFTER_DAYS")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
     dashboard_password: str | None = Field(None, alias="MONITOR_DASHBOARD_PASSWORD")
     log_level: str = Field("INFO", alias="MONITOR_LOG_LEVEL")
@@ -94,6 +98,11 @@ class Settings(BaseSettings):
             )
             return url.render_as_string(hide_password=False)
         return f"sqlite:///{self.data_dir / 'monitor.db'}"
+
+    @property
+    def archive_after(self) -> timedelta | None:
+        days = self.archive_after_days
+        return None if days is None else timedelta(days=days)
 
     @property
     def token_file(self) -> Path:

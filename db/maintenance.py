@@ -1,11 +1,16 @@
-"""Connections for work that takes as long as it takes: migrations and recounts."""
+"""Work that takes as long as it takes: connections for it, and giving disk space back."""
 
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db import models
 from db.session import Database
+
+# Of 4 KiB each; some 10 ms at a time.
+_PAGES_PER_STEP = 500
 
 # No max_statement_time. Waiting for a lock stays bounded: for rows, and (DDL) for a table that a
 # forgotten transaction still uses. No warnings: the driver would log each name that is ignored and
@@ -36,3 +41,48 @@ class MaintenanceDatabase(Database):
             poolclass=NullPool,
             connect_args={"init_command": _MARIADB_SESSION, "connect_timeout": 5},
         )
+
+
+async def give_back_free_pages(database: Database) -> None:
+    """Gives the space of removed rows back to the file system, without holding up writers.
+
+    SQLite, for a file that was made so or compacted once; MariaDB uses the space again by itself.
+    """
+    if not database.is_sqlite:
+        return
+    async with database.reading() as connection:
+        free = await _free_pages(connection)
+        while free:
+            raw = await connection.get_raw_connection()
+            assert raw.driver_connection is not None
+            # A script, since the sqlite3 module runs a lone statement without rows only so far.
+            await raw.driver_connection.executescript(
+                f"PRAGMA incremental_vacuum({_PAGES_PER_STEP})"
+            )
+            before, free = free, await _free_pages(connection)
+            if free >= before:
+                return
+
+
+async def _free_pages(connection: AsyncConnection) -> int:
+    pages: int = (await connection.execute(text("PRAGMA freelist_count"))).scalar_one()
+    return pages
+
+
+async def compact(database: Database) -> None:
+    """Writes the tables anew without gaps; SQLite's writers wait meanwhile, MariaDB's do not.
+
+    Needs as much free space as the database takes. Raises DatabaseUnavailable.
+    """
+    unhurried = MaintenanceDatabase(database)
+    try:
+        async with unhurried.reading() as connection:
+            if database.is_sqlite:
+                await connection.execute(text("PRAGMA auto_vacuum=INCREMENTAL"))
+                await connection.execute(text("VACUUM"))
+                await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            else:
+                names = ", ".join(table.name for table in models.metadata.sorted_tables)
+                (await connection.execute(text(f"OPTIMIZE TABLE {names}"))).all()
+    finally:
+        await unhurried.close()

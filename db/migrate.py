@@ -98,6 +98,8 @@ async def _locked_sqlite(database: Database) -> AsyncIterator[AsyncConnection]:
     engine = create_async_engine(database.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000}")
+        # Of a new file, so that space can be given back; of others only `purge --compact` can.
+        await connection.exec_driver_sql("PRAGMA auto_vacuum=INCREMENTAL")
         await _switch_to_wal(connection)
         await connection.exec_driver_sql("PRAGMA synchronous=FULL")
         await connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -17,8 +17,13 @@ from monitor.tasks import TaskUpdate
 
 T = TypeVar("T")
 
-for _enum in (WorkerStatus, ProcessStatus, TaskStatus, ChangeKind):
+for _enum in (WorkerStatus, ProcessStatus, TaskStatus):
     strawberry.enum(_enum)
+strawberry.enum(
+    ChangeKind,
+    description="REMOVED: the last state, without details, of what was too old to be kept, or of a "
+    "worker that is archived.",
+)
 strawberry.enum(Direction, name="OrderDirection")
 
 

@@ -143,7 +143,8 @@ class Query:
     @strawberry.field(
         description="Processes by start and end, oldest slot first, empty slots included; at most "
         "1,000 slots. Slots begin at multiples of slotSeconds, which is 1 to 60 or a multiple "
-        "of 60."
+        "of 60. Where old processes are removed, slots that are no whole hours reach back as far "
+        "as processes are kept; the others show what happened, whether or not it is kept."
     )
     async def activity(
         self,

@@ -13,6 +13,7 @@ from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, conv
 from graph.loaders import ProcessPageKey
 from monitor import entities, figures, filters
 from monitor.entities import MICROSECOND, ProcessStatus, TaskStatus, WorkerStatus
+from monitor.errors import ProcessNotFound
 from monitor.pages import Page, PageRequest
 
 E = TypeVar("E")
@@ -69,6 +70,10 @@ class Worker(Node):
         description="Grows by at least 1 with every change of this worker; the higher revision is "
         "the newer state."
     )
+    archived: bool = strawberry.field(
+        description="Silent for so long that lists and the summary leave it out; `worker` finds "
+        "it. Its subscribers are told REMOVED, and CREATED when it reports again."
+    )
 
     @classmethod
     def of(cls, worker: entities.Worker) -> Self:
@@ -82,6 +87,7 @@ class Worker(Node):
             last_seen_at=worker.last_seen_at,
             average_runtime_seconds=worker.average_runtime_seconds,
             revision=worker.revision,
+            archived=worker.archived,
         )
 
     @strawberry.field
@@ -210,7 +216,8 @@ class Task(Node):
     @strawberry.field
     async def process(self, info: GraphInfo) -> Process:
         process = await info.context.loaders.processes.load(self.entity.process_id)
-        assert process is not None, "a task has a process"
+        if process is None:  # removed since the task was read
+            raise ProcessNotFound
         return Process.of(process)
 
     @strawberry.field(description="0 while PENDING, up to now while RUNNING.")

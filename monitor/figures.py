@@ -13,7 +13,7 @@ from db.session import Database
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of
 from monitor.reading import reading
-from monitor.transaction import slot_start
+from monitor.transaction import REMOVED_SHARD, slot_start
 
 MAX_SLOTS = 1_000
 _MINUTE = 60
@@ -107,7 +107,7 @@ async def _add_up(
             func.sum(table.c.failed),
             func.sum(table.c.runtime_microseconds),
         )
-        .where(table.c.worker_id == (worker_id or ""))
+        .where(table.c.worker_id == (worker_id or ""), table.c.shard != REMOVED_SHARD)
         .where(table.c.slot_seconds == (_MINUTE if slot_seconds % _HOUR else _HOUR))
         .where(table.c.slot_at >= first, table.c.slot_at < end)
         .group_by(slot)

@@ -1,9 +1,10 @@
-"""Processes: one run of a worker's steps, from its start to its end."""
+"""Processes: one run of a worker's steps, from its start to its end, and to its removal."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, TaskStatus
+from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, TaskStatus, Worker
 from monitor.errors import InvalidInput
 from monitor.ids import new_id
 from monitor.limits import check_details
@@ -57,6 +58,58 @@ def start_process(tx: Transaction, *, worker_id: str) -> tuple[Process, Sequence
     tx.count(running=1)
     tx.note_activity(process, started=1)
     return process, tasks
+
+
+@operation(needs=lambda process_ids, **_: Needs(tasks_of=tuple(process_ids)))
+def remove_processes(
+    tx: Transaction, *, process_ids: Sequence[str], abandoned_before: datetime | None
+) -> Sequence[Process]:
+    """Those of the processes that ended are removed with their tasks, and are answered.
+
+    So are those that nobody goes on with: stalled, and not reported on since `abandoned_before`.
+    Looked at again under the lock. Each worker changes once, however many of its processes go.
+    """
+    removed = []
+    workers: dict[str, Worker] = {}
+    for process_id in process_ids:
+        process = tx.find_process(process_id)
+        if process is None or not _is_over(process, abandoned_before):
+            continue
+        worker = workers.get(process.worker_id) or tx.worker(process.worker_id)
+        workers[worker.id] = _without(worker, process)
+        tx.remove(process)
+        tx.note_removal(process)
+        tx.count(
+            running=-(process.status is ProcessStatus.RUNNING),
+            succeeded=-(process.status is ProcessStatus.SUCCESS),
+            failed=-(process.status is ProcessStatus.ERROR),
+            stalled=-process.stalled,
+        )
+        removed.append(process)
+    for worker in workers.values():
+        tx.update(worker)
+    return removed
+
+
+def _is_over(process: Process, abandoned_before: datetime | None) -> bool:
+    if process.ended_at is not None:
+        return True
+    return (
+        process.stalled and abandoned_before is not None and process.updated_at < abandoned_before
+    )
+
+
+def _without(worker: Worker, process: Process) -> Worker:
+    runtime = 0
+    if process.ended_at is not None:
+        runtime = process.runtime(process.ended_at) // MICROSECOND
+    return replace(
+        worker,
+        running=worker.running - (process.status is ProcessStatus.RUNNING),
+        succeeded=worker.succeeded - (process.status is ProcessStatus.SUCCESS),
+        failed=worker.failed - (process.status is ProcessStatus.ERROR),
+        runtime_microseconds=worker.runtime_microseconds - runtime,
+    )
 
 
 @operation(needs=lambda process_id, **_: Needs(processes=(process_id,)))

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -22,6 +33,7 @@ WORKER_COUNTERS = ("running", "succeeded", "failed", "runtime_microseconds")
 ACTIVITY_COUNTERS = ("started", "succeeded", "failed", "runtime_microseconds")
 TOTALS = ("workers_online", "workers_offline", "running", "succeeded", "failed", "stalled")
 _ENDED = ("SUCCESS", "ERROR")
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,13 @@ async def _compare_slots(
     sqlite = connection.dialect.name == "sqlite"
     activity, process = models.activity.c, models.processes.c
     names = ACTIVITY_COUNTERS
+    # Minutes are forgotten some day; what began before the oldest is counted by the hour only.
+    first = (
+        select(func.min(activity.slot_at))
+        .where(activity.worker_id == "", activity.slot_seconds == slot_seconds)
+        .scalar_subquery()
+    )
+    oldest = func.coalesce(first, literal(_EPOCH, models.UtcDateTime))
 
     def slot(instant: ColumnElement[Any]) -> ColumnElement[int]:
         seconds = unix_seconds(instant, sqlite=sqlite)
@@ -156,9 +175,9 @@ async def _compare_slots(
             unix_seconds(activity.slot_at, sqlite=sqlite).label("at"),
             *(activity[name].label(f"kept_{name}") for name in names),
             *(none.label(f"counted_{name}") for name in names),
-        ).where(activity.slot_seconds == slot_seconds, kept),
+        ).where(activity.slot_seconds == slot_seconds, activity.slot_at >= oldest, kept),
         select(worker_id, slot(process.started_at), *[none] * 4, literal(1), *[none] * 3).where(
-            started
+            started, process.started_at >= oldest
         ),
         select(
             worker_id,
@@ -167,7 +186,7 @@ async def _compare_slots(
             case((process.status == "SUCCESS", 1), else_=0),
             case((process.status == "ERROR", 1), else_=0),
             microseconds_between(process.started_at, process.ended_at, sqlite=sqlite),
-        ).where(process.status.in_(_ENDED), ended),
+        ).where(process.status.in_(_ENDED), ended, process.ended_at >= oldest),
     ).subquery()
     sums = {side: [func.sum(parts.c[f"{side}_{n}"]) for n in names] for side in ("kept", "counted")}
     differs = or_(*(k != c for k, c in zip(sums["kept"], sums["counted"], strict=True)))
@@ -187,7 +206,10 @@ async def compare_totals(connection: AsyncConnection) -> list[Mismatch[str]]:
     """The sums over everything; their key is ''."""
     worker, process = models.workers.c, models.processes.c
     counted = [
-        *(_count(worker.id, worker.status == status) for status in ("ONLINE", "OFFLINE")),
+        *(
+            _count(worker.id, worker.status == status, worker.archived == false())
+            for status in ("ONLINE", "OFFLINE")
+        ),
         *(_count(process.id, process.status == status) for status in ("RUNNING", *_ENDED)),
         _count(process.id, process.status == "RUNNING", process.stalled),
     ]

@@ -11,13 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, Select, Table, bindparam, insert, select
+from sqlalchemy import BindParameter, Select, Table, bindparam, delete, insert, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.session import upsert
 from monitor import rows
-from monitor.entities import MICROSECOND, Entity, Process, Task, Worker, WorkerStatus
+from monitor.entities import (
+    MICROSECOND,
+    Entity,
+    Process,
+    ProcessStatus,
+    Task,
+    Worker,
+    WorkerStatus,
+)
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event, encode_events
 from monitor.ids import kind_of
@@ -27,6 +35,9 @@ E = TypeVar("E", Worker, Process, Task)
 # A worker's last_seen_at is written at most once in this time.
 SEEN_INTERVAL = timedelta(seconds=1)
 SLOT_SECONDS = (60, 3600)
+# Where activity notes what was removed, as negative numbers: the chart, which shows what happened,
+# leaves it out; a recount, which counts what is kept, adds it.
+REMOVED_SHARD = -1
 # MariaDB takes statements of 16 MiB by default, in which escaping may double a text. Entities that
 # change little may be large, so this cannot be bounded by the reports that come in.
 EVENTS_BYTES = 4 * 1024 * 1024
@@ -45,6 +56,11 @@ _LOCK_PROCESSES = (
     .with_for_update()
 )
 _TASKS = select(*rows.TASK).where(models.tasks.c.id.in_(_IDS))
+_TASKS_OF = select(
+    *(null().label("details") if column.name == "details" else column for column in rows.TASK)
+).where(models.tasks.c.process_id.in_(_IDS))
+_REMOVE_TASKS = delete(models.tasks).where(models.tasks.c.process_id.in_(_IDS))
+_REMOVE_PROCESSES = delete(models.processes).where(models.processes.c.id.in_(_IDS))
 _RUNNING = select(models.processes.c.id).where(
     models.processes.c.worker_id.in_(_IDS), models.processes.c.status == "RUNNING"
 )
@@ -63,13 +79,14 @@ class Needs:
     """What an operation reads and changes, by id.
 
     `processes` bring their worker along, `tasks` their process, `running_of` the running processes
-    of these workers.
+    of these workers, `tasks_of` all tasks of these processes, which it removes: without details.
     """
 
     workers: Sequence[str] = ()
     processes: Sequence[str] = ()
     tasks: Sequence[str] = ()
     running_of: Sequence[str] = ()
+    tasks_of: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -104,6 +121,7 @@ class Transaction:
         self._processes: dict[str, Process] = {}
         self._tasks: dict[str, Task] = {}
         self._changed: dict[str, None] = {}
+        self._removed: list[str] = []
         self._events: list[Event] = []
         self._totals = dict.fromkeys(_COUNTERS, 0)
         self._activity: dict[tuple[str, int, datetime, int], list[int]] = {}
@@ -116,6 +134,10 @@ class Transaction:
             return self._workers[worker_id]
         except KeyError:
             raise WorkerNotFound from None
+
+    def find_process(self, process_id: str) -> Process | None:
+        """The process as it stands now, if it is there."""
+        return self._processes.get(process_id)
 
     def process(self, process_id: str) -> Process:
         """The process as it stands now. Raises ProcessNotFound."""
@@ -147,12 +169,28 @@ class Transaction:
         self._events.append(Event(ChangeKind.CREATED, self.now, entity))
         return entity
 
-    def update(self, entity: E) -> E:
-        """Keeps the new state under the next revision and lets its event out with the commit."""
+    def update(self, entity: E, kind: ChangeKind = ChangeKind.UPDATED) -> E:
+        """Keeps the new state under the next revision and lets its event out with the commit.
+
+        Of an archived worker nobody is told, but that it is REMOVED, and CREATED when it is back.
+        """
         changed = replace(entity, revision=entity.revision + 1)
         self._keep(changed)
-        self._events.append(Event(ChangeKind.UPDATED, self.now, changed))
+        if kind is not ChangeKind.UPDATED or not getattr(changed, "archived", False):
+            self._events.append(Event(kind, self.now, changed))
         return changed
+
+    def remove(self, process: Process) -> None:
+        """Removes a process and its tasks (`Needs.tasks_of`); their events have no details."""
+        del self._processes[process.id]
+        self._removed.append(process.id)
+        tasks = [task for task in self._tasks.values() if task.process_id == process.id]
+        for task in tasks:
+            del self._tasks[task.id]
+        gone: list[Process | Task] = [*tasks, process]
+        for entity in gone:
+            last = replace(entity, details=None, revision=entity.revision + 1)
+            self._events.append(Event(ChangeKind.REMOVED, self.now, last))
 
     def see(self, worker_id: str) -> None:
         """Notes a sign of life; a worker that had fallen silent comes ONLINE, with its processes.
@@ -166,8 +204,11 @@ class Transaction:
             worker = replace(worker, last_seen_at=self.now)
             self._keep(worker)
         if worker.status is WorkerStatus.OFFLINE:
-            self.update(replace(worker, status=WorkerStatus.ONLINE, last_seen_at=self.now))
-            self.count(workers_online=1, workers_offline=-1)
+            online = replace(
+                worker, status=WorkerStatus.ONLINE, last_seen_at=self.now, archived=False
+            )
+            self.update(online, ChangeKind.CREATED if worker.archived else ChangeKind.UPDATED)
+            self.count(workers_online=1, workers_offline=0 if worker.archived else -1)
             self.mark_stalled(worker_id, stalled=False)
 
     def mark_stalled(self, worker_id: str, *, stalled: bool) -> None:
@@ -182,16 +223,30 @@ class Transaction:
         for name, delta in deltas.items():
             self._totals[name] += delta
 
+    def note_removal(self, process: Process) -> None:
+        """Notes in the activity of its slots that it is not kept any more."""
+        self.note_activity(process, started=-1, removed=True)
+        if process.ended_at is not None:
+            succeeded = process.status is ProcessStatus.SUCCESS
+            self.note_activity(process, succeeded=-succeeded, failed=-(not succeeded), removed=True)
+
     def note_activity(
-        self, process: Process, *, started: int = 0, succeeded: int = 0, failed: int = 0
+        self,
+        process: Process,
+        *,
+        started: int = 0,
+        succeeded: int = 0,
+        failed: int = 0,
+        removed: bool = False,
     ) -> None:
         """Adds a start or an end to the activity of its slots, for its worker and for all."""
         at = process.ended_at if succeeded or failed else process.started_at
         assert at is not None
-        runtime = process.runtime(at) // MICROSECOND if succeeded or failed else 0
+        runtime = process.runtime(at) // MICROSECOND * (succeeded + failed)
+        own, shared = (REMOVED_SHARD, REMOVED_SHARD) if removed else (0, self._shard)
         for slot_seconds in SLOT_SECONDS:
             slot_at = slot_start(at, slot_seconds)
-            for worker_id, shard in ((process.worker_id, 0), ("", self._shard)):
+            for worker_id, shard in ((process.worker_id, own), ("", shared)):
                 sums = self._activity.setdefault(
                     (worker_id, slot_seconds, slot_at, shard), [0, 0, 0, 0]
                 )
@@ -214,7 +269,8 @@ class Transaction:
         """Reads what these needs name, locking what may change."""
         wanted = list(needs)
         tasks = {id_ for need in wanted for id_ in need.tasks}
-        ended = {id_ for need in wanted for id_ in need.processes}
+        tasks_of = sorted({id_ for need in wanted for id_ in need.tasks_of})
+        ended = {id_ for need in wanted for id_ in need.processes} | set(tasks_of)
         await self._learn_parents(_PROCESS_OF_TASK, tasks)
         parents = self._memory.parents
         processes = ended | {parents[id_] for id_ in tasks if id_ in parents}
@@ -233,6 +289,10 @@ class Transaction:
         running_of |= {w.id for w in self._workers.values() if w.status is WorkerStatus.OFFLINE}
         await self._load_processes({id_ for id_ in processes if id_ in parents}, running_of)
         await self._load_tasks({id_ for id_ in tasks if id_ in parents})
+        if tasks_of:
+            found = await self._connection.execute(_TASKS_OF, {"ids": tasks_of})
+            # What others in the batch need is there already, with details.
+            self._tasks = {row[0]: rows.task(row) for row in found} | self._tasks
 
     def _is_due(self, worker_id: str) -> bool:
         seen = self._memory.seen.get(worker_id)
@@ -271,6 +331,10 @@ class Transaction:
         await self._store(models.workers, self._workers, rows.worker_values)
         await self._store(models.processes, self._processes, rows.process_values)
         await self._store(models.tasks, self._tasks, rows.task_values)
+        if self._removed:
+            removed = {"ids": sorted(self._removed)}
+            await self._connection.execute(_REMOVE_TASKS, removed)
+            await self._connection.execute(_REMOVE_PROCESSES, removed)
         await self._store_totals()
         await self._store_activity()
         if silently:

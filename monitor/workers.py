@@ -1,10 +1,11 @@
-"""Workers: registering, signs of life, falling silent, and reading them."""
+"""Workers: registering, signs of life, falling silent, being archived."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from monitor.entities import TaskDefinition, Worker, WorkerStatus
+from monitor.events import ChangeKind
 from monitor.ids import new_id
 from monitor.limits import NAME_LENGTH, VERSION_LENGTH, check_task_definitions, check_text
 from monitor.transaction import Needs, Transaction
@@ -44,6 +45,23 @@ def record_heartbeat(tx: Transaction, *, worker_id: str) -> Worker:
     tx.worker(worker_id)
     tx.see(worker_id)
     return tx.worker(worker_id)
+
+
+@operation(needs=lambda worker_ids, **_: Needs(workers=tuple(worker_ids)))
+def archive_workers(
+    tx: Transaction, *, worker_ids: Sequence[str], silent_since: datetime
+) -> Sequence[Worker]:
+    """Those of the workers that are OFFLINE and were last seen before `silent_since` leave lists
+    and totals, until they report again; their processes stay.
+    """
+    archived = []
+    for worker_id in worker_ids:
+        worker = tx.worker(worker_id)
+        silent = worker.status is WorkerStatus.OFFLINE and worker.last_seen_at < silent_since
+        if silent and not worker.archived:
+            archived.append(tx.update(replace(worker, archived=True), ChangeKind.REMOVED))
+            tx.count(workers_offline=-1)
+    return archived
 
 
 @operation(needs=lambda worker_ids, **_: Needs(running_of=tuple(worker_ids)))

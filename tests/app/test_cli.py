@@ -185,3 +185,20 @@ def test_migrating_makes_the_tables_and_checking_finds_them_right(tmp_path: Path
     assert (tmp_path / "monitor.db").exists()
     done = run(tmp_path, "check")
     assert (done.returncode, done.stdout) == (0, "0 differences\n")
+
+
+def test_purging_says_what_it_would_do_and_then_does_it(tmp_path: Path) -> None:
+    assert run(tmp_path, "demo", "--seed-processes", "300").returncode == 0
+    would = run(tmp_path, "purge", "--days", "15", "--dry-run")
+    number = int(would.stdout.split()[0])
+    assert would.stdout == f"{number} processes would be removed\n"
+    assert 100 < number < 200
+    done = run(tmp_path, "purge", "--compact", MONITOR_RETENTION_DAYS="15")
+    assert (done.returncode, done.stdout) == (0, f"{number} processes were removed\n")
+    assert run(tmp_path, "purge", "--days", "15", "--dry-run").stdout.startswith("0 ")
+    assert run(tmp_path, "check").returncode == 0
+
+
+def test_purging_by_nothing_is_refused(tmp_path: Path) -> None:
+    assert_refused(run(tmp_path, "purge"), "MONITOR_RETENTION_DAYS", "--processes")
+    assert_refused(run(tmp_path, "purge", "--days", "0"), "--days: above 0")

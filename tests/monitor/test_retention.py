@@ -6,7 +6,9 @@ from sqlalchemy import insert, select
 
 from db import models
 from db.session import Database
+from monitor.purging import Policy
 from monitor.retention import STEP_ROWS, Retention
+from monitor.transactions import Transactions
 
 
 async def test_old_idempotency_keys_are_forgotten_and_young_ones_kept(database: Database) -> None:
@@ -19,7 +21,9 @@ async def test_old_idempotency_keys_are_forgotten_and_young_ones_kept(database: 
     async with database.writing() as connection:
         await connection.execute(insert(models.idempotency_keys), rows)
 
-    removed = await Retention(database).forget_keys(now - timedelta(hours=48))
+    transactions = Transactions(database, on_commit=lambda: None)
+    retention = Retention(database, transactions, Policy(), archive_after=None)
+    removed = await retention.forget_keys(now - timedelta(hours=48))
 
     assert removed == STEP_ROWS + 1
     async with database.reading() as connection:
