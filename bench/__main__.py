@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from bench import fanout, latency, memory, writes
+from bench import fanout, latency, memory, reads, writes
 from bench.parts import HERE, Parts, parts
 from bench.report import Figure, print_table, say, write_json
 
@@ -14,6 +14,7 @@ MEASURES = {
     "fanout": fanout.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "reads": reads.measure,
     "writes": writes.measure,
 }
 

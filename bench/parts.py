@@ -16,7 +16,6 @@ from tests.servers import (
     free_port,
     running,
     wait_until,
-    wait_until_listening,
 )
 
 TOKEN = "bench"
@@ -75,7 +74,7 @@ class Parts:
             server.stop()
 
     @contextmanager
-    def peer(self, name: str, *arguments: str) -> Iterator[tuple[int, int]]:
+    def peer(self, name: str, *arguments: str, workers: int = 1) -> Iterator[tuple[int, int]]:
         """A program of `peers` or `node`: its port and its process id."""
         port = free_port()
         if name.endswith(".mjs"):
@@ -84,14 +83,16 @@ class Parts:
             command = [sys.executable, "-m", f"bench.peers.{name}"]
         log = self._folder / f"{name}.log"
         with running([*command, str(port), *arguments], log=log, env=dict(os.environ)) as process:
-            wait_until_listening(port, name, log, process)
+            wait_until(lambda: _listeners(port) == workers, name, log, process)
             yield port, process.pid
 
 
 def _listeners(port: int) -> int:
     """How many processes listen there: the first is healthy before the others are there."""
-    lines = Path("/proc/net/tcp").read_text().splitlines()
-    return sum(f":{port:04X} 00000000:0000 0A" in line for line in lines)
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    lines = [line.split() for table in tables for line in table.read_text().splitlines()]
+    # Local address, remote address, state: 0A is LISTEN (proc_net_tcp in the kernel's docs).
+    return sum(line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines)
 
 
 @contextmanager

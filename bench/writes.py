@@ -5,6 +5,8 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from bench.parts import TOKEN, Parts
 from bench.report import Figure, say
@@ -16,6 +18,14 @@ _HEAD = (
     "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
     "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 )
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests per second, and the 99th percentile of their seconds."""
+
+    rate: float
+    p99: float
 
 
 class Connection:
@@ -60,26 +70,45 @@ async def _worker(port: int, until: float, seconds: list[float]) -> None:
     seconds += connection.seconds
 
 
-async def load(port: int) -> tuple[float, float]:
-    """Requests per second and the 99th percentile of their seconds."""
+async def _heart(port: int, until: float, seconds: list[float]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection = Connection(reader, writer)
+    worker = await connection.post("/matricula", {"name": "bench", "version": "v1.0", "tasks": []})
+    while time.perf_counter() < until:
+        await connection.post("/healthchecker", {"id": worker["id"]})
+    writer.close()
+    seconds += connection.seconds
+
+
+Client = Callable[[int, float, list[float]], Awaitable[None]]
+
+
+async def load(port: int, client: Client = _worker, duration: float = SECONDS) -> Load:
+    """What so many clients get done in so many seconds."""
     seconds: list[float] = []
     start = time.perf_counter()
-    await asyncio.gather(*(_worker(port, start + SECONDS, seconds) for _ in range(WORKERS)))
+    await asyncio.gather(*(client(port, start + duration, seconds) for _ in range(WORKERS)))
     elapsed = time.perf_counter() - start
-    return len(seconds) / elapsed, statistics.quantiles(seconds, n=100)[98]
+    return Load(len(seconds) / elapsed, statistics.quantiles(seconds, n=100)[98])
 
 
 async def measure(parts: Parts) -> list[Figure]:
     """MariaDB with fsync on every commit, Redis, two server processes."""
     say(f"writes: {WORKERS} workers over REST")
     with parts.monitor(parts.new_database(), workers=2) as server:
-        requests, p99 = await load(server.port)
+        ours = await load(server.port)
+        hearts = await load(server.port, _heart)
+    with parts.peer("memory", "2", workers=2) as (port, _):
+        memory = await load(port)
+    life = f"REST life of processes, {WORKERS} workers"
     return [
-        Figure(f"REST life of processes, {WORKERS} workers", "/s", requests, 2_500),
-        Figure("the same, p99", "ms", p99 * 1e3, 100, lower_is_better=True),
+        Figure(life, "/s", ours.rate, 2_500),
+        Figure(life, "/s", ours.rate, 0.3, "FastAPI from memory", memory.rate),
+        Figure("the same, p99", "ms", ours.p99 * 1e3, 100, lower_is_better=True),
+        Figure("heartbeats", "/s", hearts.rate, 4_000),
     ]
 
 
 if __name__ == "__main__":
-    rate, slowest = asyncio.run(load(int(sys.argv[1])))
-    sys.stdout.write(f"{rate:.0f} requests/s, p99 {slowest * 1e3:.1f} ms\n")
+    seen = asyncio.run(load(int(sys.argv[1])))
+    sys.stdout.write(f"{seen.rate:.0f} requests/s, p99 {seen.p99 * 1e3:.1f} ms\n")

@@ -4,7 +4,9 @@ import sys
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
+from app.server import SharedPort
 from compat_rest.schemas import (
     Ended,
     Matricula,
@@ -50,6 +52,8 @@ async def endprocess(body: ProcessEnd) -> Ended:
 if __name__ == "__main__":
     port = int(sys.argv[1])
     workers = int(sys.argv[2])
-    uvicorn.run(
+    config = uvicorn.Config(
         "bench.peers.memory:app", port=port, workers=workers, log_level="error", access_log=False
     )
+    # As our own processes do: of one socket, one process would take all connections.
+    Multiprocess(config, sockets=[SharedPort("127.0.0.1", port)]).run()

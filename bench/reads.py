@@ -1,0 +1,84 @@
+"""What a dashboard asks for in one document: figures, workers, processes, the tasks of one."""
+
+import asyncio
+import time
+from random import Random
+
+from app.seeding import seed_history
+from bench.parts import Parts
+from bench.report import Figure, say
+from bench.writes import Connection
+from db.migrate import migrate
+from db.session import Database
+from monitor.filters import ProcessFilter
+from monitor.pages import Direction, Order
+from monitor.reading import PROCESSES, list_slice
+
+CLIENTS = 8
+SECONDS = 6.0
+QUERY = """query Board($process: ID!) {
+  summary {
+    workersOnline workersOffline stalledProcesses
+    processes { total running succeeded failed }
+  }
+  workers(first: 50) {
+    edges { cursor node {
+      id name version status registeredAt lastSeenAt averageRuntimeSeconds revision
+      counts { total running succeeded failed }
+    } }
+    pageInfo { hasNextPage }
+  }
+  processes(first: 50) {
+    edges { cursor node {
+      id status progress stalled startedAt updatedAt endedAt runtimeSeconds revision
+      currentTask { name position }
+    } }
+    pageInfo { hasNextPage }
+  }
+  process(id: $process) {
+    id status
+    tasks {
+      id name version position status startedAt endedAt runtimeSeconds details revision
+    }
+  }
+}"""
+
+
+async def measure(parts: Parts) -> list[Figure]:
+    """The product on MariaDB, one server process, beside stock Strawberry from memory."""
+    say(f"reads: the dashboard's query from {CLIENTS} clients")
+    url = parts.new_database()
+    process = await _seed(url)
+    with parts.monitor(url) as server, parts.peer("stock_reads") as (stock, _):
+        ours = await _rate(server.port, process)
+        theirs = await _rate(stock, process)
+    name = "the dashboard's query in one document"
+    return [Figure(name, "/s", ours, 1.5, "stock Strawberry from memory", theirs)]
+
+
+async def _seed(url: str) -> str:
+    """60 workers with 2,000 processes; the id of one of these."""
+    database = Database(url)
+    await migrate(database)
+    await seed_history(database, processes=2_000, workers=60, random=Random(1))
+    order = Order("STARTED_AT", Direction.ASC)
+    (first,) = await list_slice(database, PROCESSES, ProcessFilter(), order, limit=1, offset=0)
+    await database.close()
+    return first.id
+
+
+async def _rate(port: int, process: str) -> float:
+    body = {"query": QUERY, "variables": {"process": process}}
+    answers = 0
+
+    async def client(until: float) -> None:
+        nonlocal answers
+        connection = Connection(*await asyncio.open_connection("127.0.0.1", port))
+        while time.perf_counter() < until:
+            answer = await connection.post("/graphql", body)
+            assert "errors" not in answer, answer
+            answers += 1
+
+    start = time.perf_counter()
+    await asyncio.gather(*(client(start + SECONDS) for _ in range(CLIENTS)))
+    return answers / (time.perf_counter() - start)
