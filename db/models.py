@@ -6,7 +6,7 @@ cost time.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from sqlalchemy import (
@@ -36,6 +36,10 @@ metadata = MetaData(
 )
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC instant with microseconds.
 
@@ -59,9 +63,16 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a naive datetime cannot be stored: its instant is unknown")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        del dialect
-        return None if value is None else value.replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        # Not process_result_value, which SQLAlchemy wraps twice: a page has hundreds of instants.
+        parse = self.load_dialect_impl(dialect).result_processor(dialect, coltype) or _as_it_is
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            return cast(datetime, parse(value)).replace(tzinfo=UTC)
+
+        return process
 
 
 class Json(TypeDecorator[Any]):

@@ -1,6 +1,7 @@
 """Connections: one engine for reading, one for writing, and what SQLite and MariaDB need."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
@@ -8,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable
@@ -19,6 +21,10 @@ _MARIADB_SESSION = (
     "SET SESSION time_zone='+00:00', max_statement_time=10, innodb_lock_wait_timeout=5, "
     "idle_transaction_timeout=5"
 )
+
+
+# How long a connection may lie in the pool and still be taken for alive.
+_IDLE_SECONDS = 1.0
 
 
 class Database:
@@ -108,13 +114,12 @@ def normalise_url(url: str) -> URL:
 
 def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
     reads = isolation_level == "AUTOCOMMIT"
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         isolation_level=isolation_level,
         skip_autocommit_rollback=reads,
-        # Reads ask first whether a connection still lives. Writes find out by themselves and run
-        # again, and end their transactions: neither asking nor resetting is worth a round trip.
-        pool_pre_ping=reads,
+        # Writes find a lost connection out by themselves and run again, and end their transactions:
+        # resetting is not worth a round trip.
         pool_reset_on_return="rollback" if reads else None,
         pool_recycle=1800,
         pool_timeout=5,
@@ -128,6 +133,31 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
             "read_timeout": 12,
         },
     )
+    if reads:
+        _ping_after_idling(engine)
+    return engine
+
+
+def _ping_after_idling(engine: AsyncEngine) -> None:
+    """Asks a connection that was not used for a second whether it still lives, before it is.
+
+    SQLAlchemy's `pool_pre_ping` asks each time, a round trip for each statement under load.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note(_: object, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ping(connection: Any, record: Any, _: object) -> None:
+        used_at = record.info.get("used_at")
+        if used_at is None or time.monotonic() - used_at < _IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            # The pool then gives another one, or the reason why there is none.
+            raise DisconnectionError from error
 
 
 def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:

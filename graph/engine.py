@@ -36,6 +36,7 @@ from graphql import (
 from strawberry import Schema
 
 from graph.context import Context
+from graph.executor import ShortExecutor
 from graph.limits import MAX_TOKENS, check_cost, check_document
 from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
 from monitor.feed import Cursor
@@ -146,6 +147,7 @@ class Engine:
                     operation_name=operation_name,
                     is_awaitable=_is_awaitable,
                     hide_suggestions=False,
+                    executor_class=ShortExecutor,
                 )
                 if isawaitable(result):
                     result = await result
@@ -171,7 +173,7 @@ class Engine:
         if refused := _refuse(self.schema, prepared, variables):
             return refused
         assert prepared.document is not None
-        executor = Executor.build(
+        executor = ShortExecutor.build(
             self.schema,
             prepared.document,
             context_value=context,

@@ -56,6 +56,15 @@ class Loaders:
             case Task():
                 self.tasks.prime(entity.id, entity, force=True)
 
+    async def load_current_tasks(self, processes: Sequence[Process]) -> Mapping[str, Task]:
+        """The task last reported on, or the first, of each process that has one, by its id."""
+        reported = [(p.id, p.current_task_id) for p in processes if p.current_task_id is not None]
+        waiting = [p.id for p in processes if p.current_task_id is None and p.task_count]
+        tasks = await self.tasks.load_many([task_id for _, task_id in reported])
+        first = await self.first_task_of_process.load_many(waiting)
+        ids = [*(process_id for process_id, _ in reported), *waiting]
+        return {id_: task for id_, task in zip(ids, [*tasks, *first], strict=True) if task}
+
     def _by_id(self, listing: Listing[E]) -> DataLoader[str, E | None]:
         async def load(ids: list[str]) -> list[E | None]:
             found = await find_by_ids(self._database, listing, ids)

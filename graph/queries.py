@@ -27,6 +27,7 @@ from graph.types import (
     TaskConnection,
     Worker,
     WorkerConnection,
+    load_with_rows,
 )
 from monitor import figures, filters, reading
 from monitor.ids import kind_of
@@ -101,15 +102,14 @@ class Query:
         filter: ProcessFilter | None = None,
         order_by: ProcessOrder | None = None,
     ) -> ProcessConnection:
-        return ProcessConnection.of(
-            await reading.list_page(
-                info.context.monitor.database,
-                reading.PROCESSES,
-                filter.convert() if filter else filters.ProcessFilter(),
-                convert_order(order_by, PROCESSES_BY_DEFAULT),
-                PageRequest(first, after, last, before),
-            )
+        page = await reading.list_page(
+            info.context.monitor.database,
+            reading.PROCESSES,
+            filter.convert() if filter else filters.ProcessFilter(),
+            convert_order(order_by, PROCESSES_BY_DEFAULT),
+            PageRequest(first, after, last, before),
         )
+        return await load_with_rows(ProcessConnection.of(page), info)
 
     @strawberry.field
     async def task(self, info: GraphInfo, id: strawberry.ID) -> Task | None:

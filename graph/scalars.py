@@ -7,7 +7,9 @@ import strawberry
 
 def serialize_instant(value: datetime) -> str:
     """`2026-11-23T18:33:05.123456Z`; always six digits, so texts sort like the instants."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_instant(value: object) -> datetime:

@@ -9,14 +9,28 @@ from typing import Self, TypeVar
 import strawberry
 
 from graph.context import GraphInfo
+from graph.executor import AT_HAND, NotAtHand
 from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
 from graph.loaders import ProcessPageKey
+from graph.selection import selected_fields
 from monitor import entities, figures, filters
 from monitor.entities import MICROSECOND, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
 from monitor.pages import Page, PageRequest
 
 E = TypeVar("E")
+
+
+def _current_task_at_hand(process: "Process") -> "Task | None":
+    if process.entity.task_count and process.loaded_current_task is None:
+        raise NotAtHand
+    return process.loaded_current_task
+
+
+def _worker_at_hand(process: "Process") -> "Worker":
+    if process.loaded_worker is None:
+        raise NotAtHand
+    return process.loaded_worker
 
 
 @strawberry.interface(
@@ -118,12 +132,16 @@ class Worker(Node):
             convert_order(order_by, PROCESSES_BY_DEFAULT),
             PageRequest(first, after, last, before),
         )
-        return ProcessConnection.of(await info.context.loaders.process_pages.load(key))
+        page = await info.context.loaders.process_pages.load(key)
+        return await load_with_rows(ProcessConnection.of(page), info)
 
 
 @strawberry.type
 class Process(Node):
     entity: strawberry.Private[entities.Process]
+    # Loaded with the list that this is part of, for all its rows at once.
+    loaded_worker: strawberry.Private[Worker | None] = None
+    loaded_current_task: strawberry.Private["Task | None"] = None
     status: ProcessStatus
     progress: float = strawberry.field(
         description="Share of its tasks that ended (SUCCESS or ERROR), 0 to 1."
@@ -153,7 +171,7 @@ class Process(Node):
             revision=process.revision,
         )
 
-    @strawberry.field
+    @strawberry.field(metadata={AT_HAND: _worker_at_hand})
     async def worker(self, info: GraphInfo) -> Worker:
         worker = await info.context.loaders.workers.load(self.entity.worker_id)
         assert worker is not None, "a process has a worker"
@@ -161,7 +179,8 @@ class Process(Node):
 
     @strawberry.field(
         description="The task that was last reported on; the first one while none was; null for a "
-        "process without tasks."
+        "process without tasks.",
+        metadata={AT_HAND: _current_task_at_hand},
     )
     async def current_task(self, info: GraphInfo) -> "Task | None":
         if self.entity.task_count == 0:
@@ -295,6 +314,23 @@ class ProcessConnection:
             ],
             page_info=PageInfo.of(page),
         )
+
+
+async def load_with_rows(connection: ProcessConnection, info: GraphInfo) -> ProcessConnection:
+    """The connection; what its document asks of every row is loaded for all rows at once."""
+    loaders = info.context.loaders
+    rows = [edge.node for edge in connection.edges]
+    selected = selected_fields(info, "edges", "node")
+    if "worker" in selected:
+        workers = await loaders.workers.load_many([row.entity.worker_id for row in rows])
+        for row, worker in zip(rows, workers, strict=True):
+            row.loaded_worker = None if worker is None else Worker.of(worker)
+    if "currentTask" in selected:
+        tasks = await loaders.load_current_tasks([row.entity for row in rows])
+        for row in rows:
+            if (task := tasks.get(row.id)) is not None:
+                row.loaded_current_task = Task.of(task)
+    return connection
 
 
 @strawberry.type

@@ -18,6 +18,7 @@ from monitor.transaction import REMOVED_SHARD, slot_start
 MAX_SLOTS = 1_000
 _MINUTE = 60
 _HOUR = 3600
+_TOTALS = select(*(func.coalesce(func.sum(c), 0) for c in models.totals.c if c.name != "shard"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,8 @@ class Slot:
 
 async def get_totals(database: Database) -> Totals:
     """Workers and processes by status, from at most 17 rows."""
-    sums = [func.coalesce(func.sum(c), 0) for c in models.totals.c if c.name != "shard"]
     async with reading(database) as connection:
-        row = (await connection.execute(select(*sums))).one()
+        row = (await connection.execute(_TOTALS)).one()
     return Totals(*(int(value) for value in row))
 
 

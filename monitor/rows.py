@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
+
+import orjson
+from sqlalchemy import Text, type_coerce
 
 from db import models
 from monitor.entities import (
@@ -17,7 +21,13 @@ from monitor.entities import (
 )
 
 # In the order of the entities' fields.
-WORKER = tuple(models.workers.c[field.name] for field in fields(Worker))
+WORKER = tuple(
+    # As text: pipelines of many workers have the same steps, which are parsed once.
+    type_coerce(models.workers.c[field.name], Text)
+    if field.name == "task_definitions"
+    else models.workers.c[field.name]
+    for field in fields(Worker)
+)
 PROCESS = tuple(models.processes.c[field.name] for field in fields(Process))
 TASK = tuple(models.tasks.c[field.name] for field in fields(Task))
 _WORKER_STATUS = {status.value: status for status in WorkerStatus}
@@ -33,9 +43,14 @@ def worker(row: Sequence[Any]) -> Worker:
         name,
         version,
         _WORKER_STATUS[status],
-        tuple(TaskDefinition(*definition) for definition in definitions),
+        _definitions(definitions),
         *rest,
     )
+
+
+@lru_cache(maxsize=256)
+def _definitions(text: str) -> Sequence[TaskDefinition]:
+    return tuple(TaskDefinition(*definition) for definition in orjson.loads(text))
 
 
 def process(row: Sequence[Any]) -> Process:
