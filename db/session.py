@@ -23,8 +23,8 @@ _MARIADB_SESSION = (
 )
 
 
-# How long a connection may lie in the pool and still be taken for alive.
-_IDLE_SECONDS = 1.0
+# How long a connection may lie in the pool and still be taken for alive: no server restarts faster.
+_IDLE_SECONDS = 0.1
 
 
 class Database:
@@ -139,7 +139,7 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
 
 
 def _ping_after_idling(engine: AsyncEngine) -> None:
-    """Asks a connection that was not used for a second whether it still lives, before it is.
+    """Asks a connection that lay in the pool for a while whether it still lives, before it is.
 
     SQLAlchemy's `pool_pre_ping` asks each time, a round trip for each statement under load.
     """
