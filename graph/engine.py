@@ -16,7 +16,6 @@ from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
 
-import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -38,6 +37,7 @@ from strawberry import Schema
 from graph.context import Context
 from graph.executor import ShortExecutor
 from graph.limits import MAX_TOKENS, check_cost, check_document
+from graph.scalars import encode
 from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
 from monitor.feed import Cursor
 
@@ -210,7 +210,7 @@ def _refuse(
 
 def encode_result(result: ExecutionResult) -> bytes:
     """A result as JSON."""
-    return orjson.dumps(_response(result))
+    return encode(_response(result))
 
 
 def is_unavailable(result: ExecutionResult) -> bool:

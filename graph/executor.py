@@ -31,6 +31,8 @@ from graphql import (
 from graphql.pyutils import Path, gather_with_cancel
 from strawberry.types.field import StrawberryField
 
+from graph.scalars import instant_at_hand
+
 Read = Callable[[Any], Any]
 # Of a selection: each field's name in the response, how it is read, and what the long way takes.
 Shape = list[tuple[str, Read | None, Any]]
@@ -222,4 +224,5 @@ _LEAVES: dict[str, Read] = {
     GraphQLBoolean.name: _exactly(bool),
     GraphQLInt.name: _int,
     GraphQLFloat.name: _float,
+    "DateTime": instant_at_hand,
 }

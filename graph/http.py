@@ -19,6 +19,7 @@ from graph.explorer import explorer_response
 from graph.loaders import Loaders
 from graph.patience import Patience
 from graph.requests import BadRequest, GraphRequest, parse_parameters
+from graph.scalars import encode
 from graph.sse import MEDIA_TYPE as EVENT_STREAM
 from graph.sse import EventStream, single_event
 from monitor.auth import Authenticator, Principal, bearer_token
@@ -197,6 +198,4 @@ def _status(body: Mapping[str, Any], media_type: str) -> int:
 def _response(
     body: Mapping[str, Any], media_type: str, status: int, headers: Mapping[str, str]
 ) -> Response:
-    return Response(
-        orjson.dumps(body), status, dict(headers), media_type=f"{media_type}; charset=utf-8"
-    )
+    return Response(encode(body), status, dict(headers), media_type=f"{media_type}; charset=utf-8")

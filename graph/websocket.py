@@ -22,6 +22,7 @@ from graph.engine import Engine, error_of
 from graph.loaders import Loaders
 from graph.patience import Patience
 from graph.requests import BadRequest, GraphRequest, parse_parameters
+from graph.scalars import encode
 from monitor.auth import Authenticator, Principal, bearer_token
 from monitor.errors import InvalidInput, Unauthenticated
 from monitor.feed import Cursor
@@ -284,7 +285,7 @@ class Socket:
             await self._fail(id_, response["errors"])
             return
         async with self.turn():
-            await self.send_text(_next(id_, orjson.dumps(response)))
+            await self.send_text(_next(id_, encode(response)))
         await self.send_text(_encode("complete", id=id_))
         self._forget(id_)
 

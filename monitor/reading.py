@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select, union_all
+from sqlalchemy import BindParameter, Select, bindparam, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -74,6 +74,23 @@ TASKS: Listing[Task] = Listing(
 )
 
 
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_TASK = models.tasks.c
+# Built once: SQLAlchemy then finds their compiled form without looking at their parts.
+_BY_ID = {
+    str(listing.id.table.name): select(*listing.columns).where(listing.id.in_(_IDS))
+    for listing in (WORKERS, PROCESSES, TASKS)
+}
+_TASKS_BY_PROCESS = (
+    select(*rows.TASK)
+    .where(_TASK.process_id.in_(_IDS))
+    .order_by(_TASK.process_id, _TASK.position)
+    .limit(MAX_TASKS + 1)
+)
+_FIRST_TASKS = select(*rows.TASK).where(_TASK.process_id.in_(_IDS), _TASK.position == 1)
+_TASK_NAMES = select(_TASK.id, _TASK.name).where(_TASK.id.in_(_IDS))
+
+
 @asynccontextmanager
 async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
     """A connection to read with. Raises Unavailable."""
@@ -91,9 +108,8 @@ async def find_by_ids(
     possible = sorted(id_ for id_ in ids if kind_of(id_))
     if not possible:
         return {}
-    statement = select(*listing.columns).where(listing.id.in_(possible))
     async with reading(database) as connection:
-        found = await connection.execute(statement)
+        found = await connection.execute(_BY_ID[listing.id.table.name], {"ids": possible})
         return {row[0]: listing.convert(row) for row in found}
 
 
@@ -197,11 +213,8 @@ async def list_tasks_by_process(
 
     Raises InvalidInput when there are more than MAX_TASKS.
     """
-    table = models.tasks
-    statement = select(*rows.TASK).where(table.c.process_id.in_(sorted(process_ids)))
-    statement = statement.order_by(table.c.process_id, table.c.position).limit(MAX_TASKS + 1)
     async with reading(database) as connection:
-        found = (await connection.execute(statement)).all()
+        found = (await connection.execute(_TASKS_BY_PROCESS, {"ids": sorted(process_ids)})).all()
     if len(found) > MAX_TASKS:
         raise InvalidInput("tasks", f"are more than {MAX_TASKS}, ask for fewer processes at once")
     tasks: dict[str, list[Task]] = {process_id: [] for process_id in process_ids}
@@ -213,24 +226,18 @@ async def list_tasks_by_process(
 
 async def find_first_tasks(database: Database, process_ids: Collection[str]) -> dict[str, Task]:
     """The task at position 1 of those of the processes that have tasks."""
-    table = models.tasks
-    statement = select(*rows.TASK).where(
-        table.c.process_id.in_(sorted(process_ids)), table.c.position == 1
-    )
     async with reading(database) as connection:
-        found = [rows.task(row) for row in await connection.execute(statement)]
-    return {task.process_id: task for task in found}
+        found = await connection.execute(_FIRST_TASKS, {"ids": sorted(process_ids)})
+        tasks = [rows.task(row) for row in found]
+    return {task.process_id: task for task in tasks}
 
 
 async def find_task_names(database: Database, ids: Collection[str]) -> dict[str, str]:
     """The names of those of the tasks that exist, without their (perhaps long) details."""
-    table = models.tasks
     if not ids:
         return {}
     async with reading(database) as connection:
-        found = await connection.execute(
-            select(table.c.id, table.c.name).where(table.c.id.in_(sorted(ids)))
-        )
+        found = await connection.execute(_TASK_NAMES, {"ids": sorted(ids)})
         return dict(found.all())
 
 
