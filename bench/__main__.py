@@ -6,14 +6,16 @@ import sys
 
 import uvloop
 
-from bench import fanout, latency, memory, reads, writes
+from bench import fanout, history, latency, memory, purge, reads, writes
 from bench.parts import HERE, Parts, parts
 from bench.report import Figure, print_table, say, write_json
 
 MEASURES = {
     "fanout": fanout.measure,
+    "history": history.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "purge": purge.measure,
     "reads": reads.measure,
     "writes": writes.measure,
 }

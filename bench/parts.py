@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,14 @@ class Parts:
             yield server
         finally:
             server.stop()
+
+    @contextmanager
+    def command(self, *arguments: str, database_url: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """`process-monitor` with these arguments."""
+        env = {**os.environ, "DATABASE_URL": database_url, "TOKEN": TOKEN}
+        log = self._folder / f"{arguments[0]}.log"
+        with running([sys.executable, "-m", "app", *arguments], log=log, env=env) as process:
+            yield process
 
     @contextmanager
     def peer(self, name: str, *arguments: str, workers: int = 1) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bench.parts import TOKEN, Parts
 from bench.report import Figure, say
@@ -15,7 +16,7 @@ WORKERS = 32
 SECONDS = 8.0
 TASKS = 3
 _HEAD = (
-    "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+    "{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
     "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 )
 
@@ -36,9 +37,15 @@ class Connection:
         self._writer = writer
         self.seconds: list[float] = []
 
-    async def post(self, path: str, body: object) -> dict[str, object]:
-        data = json.dumps(body).encode()
-        head = _HEAD.format(path=path, token=TOKEN, length=len(data)).encode()
+    async def post(self, path: str, body: object) -> Any:
+        """The answer, of JSON."""
+        return await self.request(path, body)
+
+    async def request(self, path: str, body: object | None) -> Any:
+        """A POST, or without a body a GET; what it took is noted in `seconds`."""
+        data = b"" if body is None else json.dumps(body).encode()
+        method = "GET" if body is None else "POST"
+        head = _HEAD.format(method=method, path=path, token=TOKEN, length=len(data)).encode()
         start = time.perf_counter()
         self._writer.write(head + data)
         header = await self._reader.readuntil(b"\r\n\r\n")
@@ -48,8 +55,7 @@ class Connection:
         self.seconds.append(time.perf_counter() - start)
         if not header.startswith(b"HTTP/1.1 200"):
             raise AssertionError(f"{header!r} {answer!r}")
-        content: dict[str, object] = json.loads(answer)
-        return content
+        return json.loads(answer)
 
 
 async def _worker(port: int, until: float, seconds: list[float]) -> None:
@@ -61,8 +67,7 @@ async def _worker(port: int, until: float, seconds: list[float]) -> None:
     )
     while time.perf_counter() < until:
         process = await connection.post("/newprocess", {"id": worker["id"]})
-        sons: list[dict[str, str]] = process["sons"]  # type: ignore[assignment]  # of JSON
-        for son in sons:
+        for son in process["sons"]:
             await connection.post("/actualizar_task", {"task_id": son["id"], "status": "start"})
             await connection.post("/actualizar_task", {"task_id": son["id"], "status": "success"})
         await connection.post("/endprocess", {"id": process["father"], "details": ""})

@@ -170,11 +170,13 @@ class MariaDb:
     def execute(self, sql: str) -> None:
         """Runs statements with the command line client."""
         client = find_program("mariadb")
-        subprocess.run(
+        done = subprocess.run(
             [client, "--no-defaults", "-uroot", f"-S{self._folder / 's.sock'}", "-e", sql],
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
         )
+        assert done.returncode == 0, done.stderr
 
     @staticmethod
     def _as_root() -> list[str]:
