@@ -55,5 +55,7 @@ if __name__ == "__main__":
     config = uvicorn.Config(
         "bench.peers.memory:app", port=port, workers=workers, log_level="error", access_log=False
     )
-    # As our own processes do: of one socket, one process would take all connections.
-    Multiprocess(config, sockets=[SharedPort("127.0.0.1", port)]).run()
+    # Uvicorn's processes listen on one socket, of which the first to wake takes what waits there.
+    spread = sys.argv[3] == "spread"
+    listening = SharedPort("127.0.0.1", port) if spread else config.bind_socket()
+    Multiprocess(config, sockets=[listening]).run()
