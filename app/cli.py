@@ -13,7 +13,7 @@ from app.factory import configure_logging
 from app.purge import run_purge
 from app.seeding import run_seeding
 from app.server import serve, serving_options
-from app.settings import Settings, SettingsError, ensure_token, load_settings
+from app.settings import MAX_DAYS, Settings, SettingsError, ensure_token, load_settings
 from db.errors import DatabaseUnavailable
 from db.migrate import MigrationFailed, migrate
 from db.session import Database
@@ -255,8 +255,8 @@ def _export_schema(_: Settings, __: argparse.Namespace) -> int:
 def _purge(settings: Settings, options: argparse.Namespace) -> int:
     days = settings.retention_days if options.days is None else options.days
     processes = settings.retention_processes if options.processes is None else options.processes
-    if (days is not None and days <= 0) or (processes is not None and processes < 1):
-        raise SettingsError("--days: above 0; --processes: at least 1.")
+    if not (days is None or 0 < days <= MAX_DAYS) or not (processes is None or processes >= 1):
+        raise SettingsError(f"--days: above 0, up to {MAX_DAYS}; --processes: at least 1.")
     policy = Policy(days, processes)
     if not policy.removes_anything and not options.compact:
         raise SettingsError(

@@ -26,6 +26,8 @@ def _data_dir() -> Path:
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# A century; no calendar reaches back for much more.
+MAX_DAYS = 36_500
 Tokens = Annotated[list[str], NoDecode]
 
 
@@ -50,9 +52,11 @@ class Settings(BaseSettings):
     offline_after_seconds: float = Field(30, gt=0, alias="MONITOR_OFFLINE_AFTER_SECONDS")
     request_timeout_seconds: float = Field(10, gt=0, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
     feed_length: int = Field(100_000, ge=100, alias="MONITOR_FEED_LENGTH")
-    retention_days: float | None = Field(None, gt=0, alias="MONITOR_RETENTION_DAYS")
+    retention_days: float | None = Field(None, gt=0, le=MAX_DAYS, alias="MONITOR_RETENTION_DAYS")
     retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
-    archive_after_days: float | None = Field(None, gt=0, alias="MONITOR_ARCHIVE_AFTER_DAYS")
+    archive_after_days: float | None = Field(
+        None, gt=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS"
+    )
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
     dashboard_password: str | None = Field(None, alias="MONITOR_DASHBOARD_PASSWORD")
     log_level: str = Field("INFO", alias="MONITOR_LOG_LEVEL")

@@ -201,4 +201,6 @@ def test_purging_says_what_it_would_do_and_then_does_it(tmp_path: Path) -> None:
 
 def test_purging_by_nothing_is_refused(tmp_path: Path) -> None:
     assert_refused(run(tmp_path, "purge"), "MONITOR_RETENTION_DAYS", "--processes")
-    assert_refused(run(tmp_path, "purge", "--days", "0"), "--days: above 0")
+    for days in ("0", "-1", "nan", "1e9"):
+        assert_refused(run(tmp_path, "purge", "--days", days), "--days: above 0")
+    assert_refused(run(tmp_path, "purge", "--processes", "0"), "--processes: at least 1")

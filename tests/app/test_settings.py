@@ -158,3 +158,22 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(
     monkeypatch.setenv("MONITOR_DATA_DIR", str(tmp_path / "file" / "data"))
     with pytest.raises(SettingsError, match="Set TOKEN, or MONITOR_DATA_DIR"):
         ensure_token(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONITOR_RETENTION_DAYS", "0"),
+        ("MONITOR_RETENTION_DAYS", "1e9"),
+        ("MONITOR_RETENTION_DAYS", "nan"),
+        ("MONITOR_RETENTION_PROCESSES", "0"),
+        ("MONITOR_RETENTION_PROCESSES", "many"),
+        ("MONITOR_ARCHIVE_AFTER_DAYS", "-1"),
+    ],
+)
+def test_a_limit_that_keeps_nothing_or_is_no_number_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
