@@ -7,6 +7,7 @@ operation. What is unusual (null where it must not be, a value its type would re
 the long way, which says what is wrong and where.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from operator import attrgetter
@@ -26,6 +27,7 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLString,
+    OperationDefinitionNode,
     Undefined,
 )
 from graphql.pyutils import Path, gather_with_cancel
@@ -39,6 +41,9 @@ Shape = list[tuple[str, Read | None, Any]]
 
 # In a field's metadata: how its value is had without its resolver, or raises NotAtHand.
 AT_HAND = "at hand"
+# Together some 75 MB at worst.
+KEPT_PLANS = 100
+KEPT_NODES = 500
 _INT_RANGE = range(-(2**31), 2**31)
 
 
@@ -46,14 +51,65 @@ class NotAtHand(Exception):
     """The value has to be resolved after all."""
 
 
+class Plan:
+    """What was found out about an operation: which fields it has where, and how they are read."""
+
+    def __init__(self, operation: OperationDefinitionNode) -> None:
+        self.operation = operation
+        self.root_fields: Any = None
+        self.subfields: dict[Any, Any] = {}
+        # By identity, of which the first part of each value keeps the owner alive.
+        self.shapes: dict[int, tuple[Any, Shape]] = {}
+        self.completers: dict[tuple[int, int], tuple[Any, Read | None]] = {}
+
+
+class Plans:
+    """The plans of the operations that were executed last."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[int, Plan] = OrderedDict()
+
+    def of(self, operation: OperationDefinitionNode, fragments: Iterable[Any]) -> Plan:
+        """A new one each time, where @skip or @include may say something else then."""
+        plan = self._plans.get(id(operation))
+        if plan is not None:
+            self._plans.move_to_end(id(operation))
+            return plan
+        plan = Plan(operation)
+        if _is_kept([operation, *fragments]):
+            self._plans[id(operation)] = plan
+            if len(self._plans) > KEPT_PLANS:
+                self._plans.popitem(last=False)
+        return plan
+
+
 class ShortExecutor(Executor[Any]):
     """Executes as graphql-core does; objects are taken for what their resolvers say they are."""
 
+    _plans = Plans()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # By identity, of which the first part of each value keeps the owner alive.
-        self._shapes: dict[int, tuple[Any, Shape]] = {}
-        self._completers: dict[tuple[int, int], tuple[Any, Read | None]] = {}
+        definitions = (fragment.definition for fragment in self.fragments.values())
+        self._plan = self._plans.of(self.operation, definitions)
+        self._shapes = self._plan.shapes
+        self._completers = self._plan.completers
+        self._relevant_sub_fields = self._plan.subfields
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: Any,
+        serially: bool,
+        new_defer_usages: Any,
+    ) -> Any:
+        # The same as the last time, under the identities that the plan knows.
+        if self._plan.root_fields is None:
+            self._plan.root_fields = grouped_field_set
+        return super().execute_collected_root_fields(
+            root_type, root_value, self._plan.root_fields, serially, new_defer_usages
+        )
 
     def execute_fields(
         self,
@@ -160,6 +216,20 @@ class ShortExecutor(Executor[Any]):
             return {name: read(value) for name, read in reads}
 
         return complete
+
+
+def _is_kept(nodes: Iterable[Any]) -> bool:
+    """Whether it is of a usual size, and has no directive."""
+    pending = list(nodes)
+    count = 0
+    while pending:
+        node = pending.pop()
+        count += 1
+        if node.directives or count > KEPT_NODES:
+            return False
+        selection = getattr(node, "selection_set", None)
+        pending += selection.selections if selection else ()
+    return True
 
 
 async def _together(results: dict[str, Any], awaited: list[str]) -> dict[str, Any]:

@@ -45,6 +45,10 @@ class Loaders:
         self.tasks_of_process = DataLoader(self._load_tasks_of_processes)
         self.first_task_of_process = DataLoader(self._load_first_tasks)
         self.process_pages = DataLoader(self._load_process_pages)
+        # Of whole lists of processes: a future for each row would take longer than its row. The
+        # workers by their ids; the tasks last reported on, or first, by the ids of the processes.
+        self.workers_of = DataLoader(self._load_workers_of, cache=False)
+        self.current_tasks_of = DataLoader(self._load_current_tasks, cache=False)
 
     def prime(self, entity: Entity) -> None:
         """Remembers a state that is at hand, in place of one loaded or primed before."""
@@ -56,14 +60,22 @@ class Loaders:
             case Task():
                 self.tasks.prime(entity.id, entity, force=True)
 
-    async def load_current_tasks(self, processes: Sequence[Process]) -> Mapping[str, Task]:
-        """The task last reported on, or the first, of each process that has one, by its id."""
-        reported = [(p.id, p.current_task_id) for p in processes if p.current_task_id is not None]
+    async def _load_workers_of(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Worker]]:
+        ids = {process.worker_id for processes in lists for process in processes}
+        found = await find_by_ids(self._database, WORKERS, ids)
+        for worker in found.values():
+            self.workers.prime(worker.id, worker)
+        return [found] * len(lists)
+
+    async def _load_current_tasks(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Task]]:
+        processes = [process for list_ in lists for process in list_]
+        reported = {p.current_task_id: p.id for p in processes if p.current_task_id is not None}
+        tasks = await find_by_ids(self._database, TASKS, reported)
+        found = {reported[id_]: task for id_, task in tasks.items()}
         waiting = [p.id for p in processes if p.current_task_id is None and p.task_count]
-        tasks = await self.tasks.load_many([task_id for _, task_id in reported])
-        first = await self.first_task_of_process.load_many(waiting)
-        ids = [*(process_id for process_id, _ in reported), *waiting]
-        return {id_: task for id_, task in zip(ids, [*tasks, *first], strict=True) if task}
+        if waiting:
+            found |= await find_first_tasks(self._database, waiting)
+        return [found] * len(lists)
 
     def _by_id(self, listing: Listing[E]) -> DataLoader[str, E | None]:
         async def load(ids: list[str]) -> list[E | None]:

@@ -173,6 +173,8 @@ class Process(Node):
 
     @strawberry.field(metadata={AT_HAND: _worker_at_hand})
     async def worker(self, info: GraphInfo) -> Worker:
+        if self.loaded_worker is not None:
+            return self.loaded_worker
         worker = await info.context.loaders.workers.load(self.entity.worker_id)
         assert worker is not None, "a process has a worker"
         return Worker.of(worker)
@@ -183,8 +185,8 @@ class Process(Node):
         metadata={AT_HAND: _current_task_at_hand},
     )
     async def current_task(self, info: GraphInfo) -> "Task | None":
-        if self.entity.task_count == 0:
-            return None
+        if self.entity.task_count == 0 or self.loaded_current_task is not None:
+            return self.loaded_current_task
         if self.entity.current_task_id is None:
             task = await info.context.loaders.first_task_of_process.load(self.id)
         else:
@@ -322,11 +324,12 @@ async def load_with_rows(connection: ProcessConnection, info: GraphInfo) -> Proc
     rows = [edge.node for edge in connection.edges]
     selected = selected_fields(info, "edges", "node")
     if "worker" in selected:
-        workers = await loaders.workers.load_many([row.entity.worker_id for row in rows])
-        for row, worker in zip(rows, workers, strict=True):
-            row.loaded_worker = None if worker is None else Worker.of(worker)
+        workers = await loaders.workers_of.load([row.entity for row in rows])
+        for row in rows:
+            if (worker := workers.get(row.entity.worker_id)) is not None:
+                row.loaded_worker = Worker.of(worker)
     if "currentTask" in selected:
-        tasks = await loaders.load_current_tasks([row.entity for row in rows])
+        tasks = await loaders.current_tasks_of.load([row.entity for row in rows])
         for row in rows:
             if (task := tasks.get(row.id)) is not None:
                 row.loaded_current_task = Task.of(task)

@@ -38,6 +38,25 @@ async def test_documents_are_answered_the_same(
     assert short["data"] is not None or "errors" in short
 
 
+async def test_what_was_found_out_about_a_document_is_not_taken_for_its_variables(
+    client: Client,
+) -> None:
+    """Each is asked three times, so that what the first time found out is used."""
+    run = await start(client, await register(client, "a", "b"))
+    by_id = "query ($id: ID!) { node(id: $id) { id __typename } }"
+    by_size = "query ($n: Int) { tasks(first: $n) { edges { node { position } } } }"
+    skipping = "query ($no: Boolean!) { tasks { edges { node { id @skip(if: $no) position } } } }"
+    for _ in range(3):
+        for id_, type_ in ((run.process, "Process"), (run.tasks[0], "Task")):
+            answer = await client.graphql(by_id, id=id_)
+            assert answer["node"] == {"id": id_, "__typename": type_}
+        for size in (1, 2):
+            assert len((await client.graphql(by_size, n=size))["tasks"]["edges"]) == size
+        for no, keys in ((True, {"position"}), (False, {"id", "position"})):
+            edges = (await client.graphql(skipping, no=no))["tasks"]["edges"]
+            assert all(edge["node"].keys() == keys for edge in edges)
+
+
 class Colour(Enum):
     RED = "RED"
 
