@@ -83,7 +83,7 @@ class Parts:
             yield process
 
     @contextmanager
-    def peer(self, name: str, *arguments: str, listeners: int = 1) -> Iterator[tuple[int, int]]:
+    def peer(self, name: str, *arguments: str, workers: int = 1) -> Iterator[tuple[int, int]]:
         """A program of `peers` or `node`: its port and its process id."""
         port = free_port()
         if name.endswith(".mjs"):
@@ -92,7 +92,7 @@ class Parts:
             command = [sys.executable, "-m", f"bench.peers.{name}"]
         log = self._folder / f"{name}.log"
         with running([*command, str(port), *arguments], log=log, env=dict(os.environ)) as process:
-            wait_until(lambda: _listeners(port) == listeners, name, log, process)
+            wait_until(lambda: _listeners(port) == workers, name, log, process)
             yield port, process.pid
 
 

@@ -55,7 +55,6 @@ if __name__ == "__main__":
     config = uvicorn.Config(
         "bench.peers.memory:app", port=port, workers=workers, log_level="error", access_log=False
     )
-    # Uvicorn's processes listen on one socket, of which the first to wake takes what waits there.
-    spread = sys.argv[3] == "spread"
-    listening = SharedPort("127.0.0.1", port) if spread else config.bind_socket()
-    Multiprocess(config, sockets=[listening]).run()
+    # As our own processes do. Of one socket, which uvicorn's would share, the first process to wake
+    # takes what waits there: nearly all connections or a half, by chance.
+    Multiprocess(config, sockets=[SharedPort("127.0.0.1", port)]).run()
