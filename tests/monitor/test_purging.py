@@ -250,3 +250,22 @@ async def test_a_worker_that_is_archived_comes_back_when_it_reports(
     assert kinds[-2:] == [ChangeKind.REMOVED, ChangeKind.CREATED]
     assert not (await all_processes(database))[0].stalled
     assert await check_counters(database, repair=False) == []
+
+
+async def test_a_look_removes_what_is_old_and_the_minutes_of_its_days(
+    database: Database, transactions: Transactions
+) -> None:
+    await seed_history(database, processes=100, workers=2, random=Random(7))
+    retention = Retention(database, transactions, Policy(days=5), archive_after=None)
+    now = datetime.now(UTC)
+    await retention.purge(now)
+    assert await count_purgeable(database, Policy(days=5), now) == 0
+    left = await all_processes(database)
+    assert 10 < len(left) < 25
+    slot = models.activity.c
+    async with database.reading() as connection:
+        minutes = select(func.min(slot.slot_at)).where(slot.slot_seconds == 60)
+        oldest = await connection.scalar(minutes)
+    assert oldest is not None
+    assert oldest >= now - timedelta(days=6, minutes=1)
+    assert await check_counters(database, repair=False) == []
