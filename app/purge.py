@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from app.seeding import Progress
 from app.settings import Settings
 from db.errors import DatabaseUnavailable
-from db.maintenance import compact
+from db.maintenance import compact, give_back_free_pages
 from db.migrate import migrate
 from db.session import Database
 from monitor.errors import Unavailable
@@ -53,4 +53,5 @@ async def _purge(database: Database, policy: Policy, count: int) -> None:
     await transactions.close()
     if (before := policy.before(now)) is not None:
         await forget_minutes(database, before - SLOT_MARGIN)
+    await give_back_free_pages(database)
     sys.stdout.write(f"{removed:,} processes were removed\n")

@@ -193,8 +193,10 @@ def test_purging_says_what_it_would_do_and_then_does_it(tmp_path: Path) -> None:
     number = int(would.stdout.split()[0])
     assert would.stdout == f"{number} processes would be removed\n"
     assert 100 < number < 200
+    full = (tmp_path / "monitor.db").stat().st_size
     done = run(tmp_path, "purge", "--compact", MONITOR_RETENTION_DAYS="15")
     assert (done.returncode, done.stdout) == (0, f"{number} processes were removed\n")
+    assert (tmp_path / "monitor.db").stat().st_size < full
     assert run(tmp_path, "purge", "--days", "15", "--dry-run").stdout.startswith("0 ")
     assert run(tmp_path, "check").returncode == 0
 
