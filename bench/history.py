@@ -38,9 +38,8 @@ NODES = {
 
 @dataclass(frozen=True)
 class Read:
-    """A request, and what it is called in the table."""
+    """A GET, or with a body a POST."""
 
-    name: str
     path: str
     body: dict[str, Any] | None = None
 
@@ -103,7 +102,7 @@ def _reads(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
     since = now - timedelta(hours=24)
     activity = f'{{ activity(since: "{since.isoformat()}", slotSeconds: 3600) {{ at started }} }}'
     return {
-        "/dashboard_workers": [Read("workers", "/dashboard_workers")],
+        "/dashboard_workers": [Read("/dashboard_workers")],
         "summary": [_query("{ summary { workersOnline processes { total } } }")],
         "activity of a day": [_query(activity)],
         "first pages, every order and filter": list(_pages(workers, now)),
@@ -111,7 +110,7 @@ def _reads(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
 
 
 def _query(query: str) -> Read:
-    return Read(query, "/graphql", {"query": query})
+    return Read("/graphql", {"query": query})
 
 
 def _pages(workers: Sequence[str], now: datetime) -> list[Read]:

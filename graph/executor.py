@@ -241,10 +241,6 @@ async def _together(results: dict[str, Any], awaited: list[str]) -> dict[str, An
     return results
 
 
-def _each(complete: Read, values: Iterable[Any]) -> list[Any]:
-    return [complete(value) for value in values]
-
-
 def _getter(field: GraphQLField) -> Read | None:
     """What is at hand, an attribute, or a method that takes nothing else; None for the others."""
     definition = (field.extensions or {}).get("strawberry-definition")
