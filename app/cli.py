@@ -18,8 +18,8 @@ from db.errors import DatabaseUnavailable
 from db.migrate import MigrationFailed, migrate
 from db.session import Database
 from graph.schema import create_schema
-from monitor.counters import check_counters
-from monitor.purging import Policy
+from monitor.upkeep.counters import check_counters
+from monitor.upkeep.purging import Policy
 
 API_PORT = 8418
 DASHBOARD_PORT = 8050

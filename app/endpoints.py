@@ -11,11 +11,11 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from graph.explorer import docs_response
+from graph.transports.explorer import docs_response
 from monitor.auth import Authenticator, bearer_token
 from monitor.errors import Unauthenticated, Unavailable
 from monitor.monitor import Monitor
-from monitor.reading import reading
+from monitor.reading.reads import reading
 
 # A database that takes longer is as good as down, and who asks for health does not wait for long.
 HEALTH_SECONDS = 3

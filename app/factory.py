@@ -20,22 +20,24 @@ from app.settings import Settings, ensure_token, load_settings
 from compat_rest.router import TOTAL_COUNT, create_routes
 from db.migrate import migrate
 from db.session import Database
-from graph.channels import Channels
-from graph.engine import Engine
-from graph.explorer import create_explorer_router
-from graph.http import HttpEndpoint
-from graph.patience import DEFAULT_PATIENCE, Patience
+from graph.execution.engine import Engine
+from graph.fanout.channels import Channels
+from graph.fanout.patience import DEFAULT_PATIENCE, Patience
 from graph.schema import create_schema
-from graph.websocket import SocketEndpoint
+from graph.transports.explorer import create_explorer_router
+from graph.transports.http import HttpEndpoint
+from graph.transports.websocket import SocketEndpoint
 from monitor.auth import Authenticator
-from monitor.feed import Feed, MemoryFeed, RedisFeed
-from monitor.live import Live
+from monitor.feed.live import Live
+from monitor.feed.log import Feed
+from monitor.feed.memory import MemoryFeed
+from monitor.feed.redis import RedisFeed
+from monitor.feed.relay import Relay
 from monitor.monitor import Monitor
-from monitor.presence import Presence
-from monitor.purging import Policy
-from monitor.relay import Relay
-from monitor.retention import Retention
-from monitor.transactions import Transactions
+from monitor.upkeep.presence import Presence
+from monitor.upkeep.purging import Policy
+from monitor.upkeep.retention import Retention
+from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from graph.channels import Channels
-from graph.websocket import SocketEndpoint
-from monitor.transactions import Transactions
+from graph.fanout.channels import Channels
+from graph.transports.websocket import SocketEndpoint
+from monitor.writing.transactions import Transactions
 
 PREFIX = "process_monitor_"
 

@@ -11,8 +11,8 @@ from db.maintenance import compact, give_back_free_pages
 from db.migrate import migrate
 from db.session import Database
 from monitor.errors import Unavailable
-from monitor.purging import SLOT_MARGIN, Policy, count_purgeable, forget_minutes, purge
-from monitor.transactions import Transactions
+from monitor.upkeep.purging import SLOT_MARGIN, Policy, count_purgeable, forget_minutes, purge
+from monitor.writing.transactions import Transactions
 
 
 def run_purge(settings: Settings, policy: Policy, *, dry_run: bool, compacting: bool) -> int:

@@ -13,7 +13,7 @@ from bench.report import Figure, say
 from bench.sockets import RawSocket, Tally, init_message, open_sockets, subscribe_message
 from monitor.entities import Task, TaskStatus
 from monitor.events import ChangeKind, Event, encode_events
-from monitor.feed import RedisFeed
+from monitor.feed.redis import RedisFeed
 
 SUBSCRIBERS = 500
 SECONDS = 4.0

@@ -20,8 +20,9 @@ from db.session import Database
 from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus
 from monitor.processes import end_process, start_process
 from monitor.tasks import update_task
-from monitor.transaction import Memory, Needs, Transaction
 from monitor.workers import register_worker
+from monitor.writing.loading import Memory, Needs
+from monitor.writing.transaction import Transaction
 from tests.servers import MariaDb
 
 FEW = 1_000

@@ -8,7 +8,7 @@ from bench.parts import Parts
 from bench.report import Figure, say
 from bench.writes import WORKERS, Load, load
 from db.session import Database
-from monitor.purging import Policy, count_purgeable
+from monitor.upkeep.purging import Policy, count_purgeable
 
 TIMES = 100
 ALONE_SECONDS = 10.0

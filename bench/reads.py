@@ -10,9 +10,9 @@ from bench.report import Figure, say
 from bench.writes import Connection
 from db.migrate import migrate
 from db.session import Database
-from monitor.filters import ProcessFilter
-from monitor.pages import Direction, Order
-from monitor.reading import PROCESSES, list_slice
+from monitor.reading.filters import ProcessFilter
+from monitor.reading.pages import Direction, Order
+from monitor.reading.reads import PROCESSES, list_slice
 
 CLIENTS = 8
 SECONDS = 6.0

@@ -30,14 +30,15 @@ from compat_rest.schemas import (
     WorkerReference,
     WorkerRow,
 )
-from monitor import processes, reading, tasks, workers
+from monitor import processes, tasks, workers
 from monitor.auth import Authenticator, Principal, bearer_token
 from monitor.entities import TaskDefinition
 from monitor.errors import InvalidInput, MonitorError, ProcessNotFound, WorkerNotFound
-from monitor.figures import get_totals
-from monitor.filters import ProcessFilter, TaskFilter, WorkerFilter
 from monitor.monitor import Monitor
-from monitor.pages import Direction, Order
+from monitor.reading import reads
+from monitor.reading.figures import get_totals
+from monitor.reading.filters import ProcessFilter, TaskFilter, WorkerFilter
+from monitor.reading.pages import Direction, Order
 
 API_VERSION = "v1.1"
 TOTAL_COUNT = "X-Total-Count"
@@ -134,9 +135,9 @@ def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[Ba
     ) -> list[WorkerRow]:
         totals = await get_totals(monitor.database)
         response.headers[TOTAL_COUNT] = str(totals.workers_online + totals.workers_offline)
-        newest_first = await reading.list_slice(
+        newest_first = await reads.list_slice(
             monitor.database,
-            reading.WORKERS,
+            reads.WORKERS,
             WorkerFilter(),
             Order("REGISTERED_AT", Direction.DESC),
             limit=limit,
@@ -151,20 +152,20 @@ def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[Ba
         limit: Annotated[Limit, Query()] = 1_000,
         offset: Annotated[Offset, Query()] = 0,
     ) -> list[ProcessRow]:
-        worker = await reading.find_by_id(monitor.database, reading.WORKERS, worker_id)
+        worker = await reads.find_by_id(monitor.database, reads.WORKERS, worker_id)
         if worker is None:
             raise WorkerNotFound
         response.headers[TOTAL_COUNT] = str(worker.process_count)
-        listed = await reading.list_slice(
+        listed = await reads.list_slice(
             monitor.database,
-            reading.PROCESSES,
+            reads.PROCESSES,
             ProcessFilter(worker_ids=(worker_id,)),
             Order("STARTED_AT", Direction.DESC),
             limit=limit,
             offset=offset,
         )
         current = {process.current_task_id for process in listed if process.current_task_id}
-        steps = await reading.find_task_names(monitor.database, current)
+        steps = await reads.find_task_names(monitor.database, current)
         first = worker.task_definitions[0].name if worker.task_definitions else None
         return [
             ProcessRow.of(
@@ -182,13 +183,13 @@ def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[Ba
         limit: Annotated[Limit, Query()] = 1_000,
         offset: Annotated[Offset, Query()] = 0,
     ) -> list[TaskRow]:
-        process = await reading.find_by_id(monitor.database, reading.PROCESSES, process_id)
+        process = await reads.find_by_id(monitor.database, reads.PROCESSES, process_id)
         if process is None:
             raise ProcessNotFound
         response.headers[TOTAL_COUNT] = str(process.task_count)
-        listed = await reading.list_slice(
+        listed = await reads.list_slice(
             monitor.database,
-            reading.TASKS,
+            reads.TASKS,
             TaskFilter(process_ids=(process_id,)),
             Order("POSITION", Direction.ASC),
             limit=limit,

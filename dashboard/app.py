@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 
 from dashboard.address import Address
 from dashboard.api import Api
+from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
-from dashboard.gate import Gate
-from dashboard.layout import create_layout
-from dashboard.mirror import Mirror
-from dashboard.pages import Page, View, loaded, whole
+from dashboard.door.gate import Gate
+from dashboard.tabs import Page, View, loaded, whole
+from dashboard.view.layout import create_layout
 
 # A page that falls back waits so long for what it shows.
 LOAD_SECONDS = 5.0

@@ -53,7 +53,7 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A connection inside one transaction: committed at the end, rolled back by an error.
 
-        Errors come out as SQLAlchemy raised them: `monitor.transactions` decides what to retry.
+        Errors come out as SQLAlchemy raised them: `monitor.writing` decides what to retry.
         Raises CommitUnknown when the connection broke during the commit.
         """
         with _cancelled_first():

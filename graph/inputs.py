@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import strawberry
 
-from monitor import filters
 from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus, WorkerStatus
 from monitor.errors import InvalidInput
 from monitor.events import ChangeKind
 from monitor.limits import MAX_FILTER_VALUES
-from monitor.pages import Direction, Order
+from monitor.reading import filters
+from monitor.reading.pages import Direction, Order
 from monitor.tasks import TaskUpdate
 
 T = TypeVar("T")

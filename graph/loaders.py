@@ -9,9 +9,9 @@ from strawberry.dataloader import DataLoader
 from db.session import Database
 from monitor.entities import Entity, Process, Task, Worker
 from monitor.errors import InvalidInput
-from monitor.filters import ProcessFilter
-from monitor.pages import Listing, Order, Page, PageRequest
-from monitor.reading import (
+from monitor.reading.filters import ProcessFilter
+from monitor.reading.pages import Listing, Order, Page, PageRequest
+from monitor.reading.reads import (
     PROCESSES,
     TASKS,
     WORKERS,

@@ -6,7 +6,7 @@ from graph.context import GraphInfo
 from graph.inputs import EndProcessInput, RegisterWorkerInput, UpdateTaskInput
 from graph.types import Process, Task, Worker
 from monitor import processes, tasks, workers
-from monitor.transactions import Transactions
+from monitor.writing.transactions import Transactions
 
 _KEY = (
     "Any mutation may carry an idempotencyKey (1 to 128 characters): the same key with the same "

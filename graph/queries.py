@@ -29,9 +29,9 @@ from graph.types import (
     WorkerConnection,
     load_with_rows,
 )
-from monitor import figures, filters, reading
 from monitor.ids import kind_of
-from monitor.pages import PageRequest
+from monitor.reading import figures, filters, reads
+from monitor.reading.pages import PageRequest
 
 API_VERSION = "v1.1"
 
@@ -78,9 +78,9 @@ class Query:
         order_by: WorkerOrder | None = None,
     ) -> WorkerConnection:
         return WorkerConnection.of(
-            await reading.list_page(
+            await reads.list_page(
                 info.context.monitor.database,
-                reading.WORKERS,
+                reads.WORKERS,
                 filter.convert() if filter else filters.WorkerFilter(),
                 convert_order(order_by, WORKERS_BY_DEFAULT),
                 PageRequest(first, after, last, before),
@@ -102,9 +102,9 @@ class Query:
         filter: ProcessFilter | None = None,
         order_by: ProcessOrder | None = None,
     ) -> ProcessConnection:
-        page = await reading.list_page(
+        page = await reads.list_page(
             info.context.monitor.database,
-            reading.PROCESSES,
+            reads.PROCESSES,
             filter.convert() if filter else filters.ProcessFilter(),
             convert_order(order_by, PROCESSES_BY_DEFAULT),
             PageRequest(first, after, last, before),
@@ -127,9 +127,9 @@ class Query:
         order_by: TaskOrder | None = None,
     ) -> TaskConnection:
         return TaskConnection.of(
-            await reading.list_page(
+            await reads.list_page(
                 info.context.monitor.database,
-                reading.TASKS,
+                reads.TASKS,
                 filter.convert() if filter else filters.TaskFilter(),
                 convert_order(order_by, TASKS_BY_DEFAULT),
                 PageRequest(first, after, last, before),

@@ -9,9 +9,10 @@ import strawberry
 
 from graph.inputs import ProcessFilter, TaskFilter, WorkerFilter
 from graph.types import Process, Task, Worker
-from monitor import entities, filters
+from monitor import entities
 from monitor.events import ChangeKind, Event
-from monitor.feed import Cursor
+from monitor.feed.log import Cursor
+from monitor.reading import filters
 
 
 @strawberry.type

@@ -9,14 +9,15 @@ from typing import Self, TypeVar
 import strawberry
 
 from graph.context import GraphInfo
-from graph.executor import AT_HAND, NotAtHand
+from graph.execution.executor import AT_HAND, NotAtHand
+from graph.execution.selection import selected_fields
 from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
 from graph.loaders import ProcessPageKey
-from graph.selection import selected_fields
-from monitor import entities, figures, filters
+from monitor import entities
 from monitor.entities import MICROSECOND, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
-from monitor.pages import Page, PageRequest
+from monitor.reading import figures, filters
+from monitor.reading.pages import Page, PageRequest
 
 E = TypeVar("E")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from db.session import Database
-from monitor.live import Live
-from monitor.transactions import Transactions
+from monitor.feed.live import Live
+from monitor.writing.transactions import Transactions
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, TaskStat
 from monitor.errors import InvalidInput
 from monitor.ids import new_id
 from monitor.limits import check_details
-from monitor.transaction import Needs, Transaction
-from monitor.transactions import operation
+from monitor.writing.loading import Needs
+from monitor.writing.transaction import Transaction
+from monitor.writing.transactions import operation
 
 
 @operation(needs=lambda worker_id: Needs(workers=(worker_id,)))
@@ -56,7 +57,7 @@ def start_process(tx: Transaction, *, worker_id: str) -> tuple[Process, Sequence
     ]
     tx.update(replace(worker, running=worker.running + 1))
     tx.count(running=1)
-    tx.note_activity(process, started=1)
+    tx.note_start(process)
     return process, tasks
 
 
@@ -152,5 +153,5 @@ def end_process(
         )
     )
     tx.count(running=-1, succeeded=succeeded, failed=failed)
-    tx.note_activity(process, succeeded=succeeded, failed=failed)
+    tx.note_end(process)
     return process

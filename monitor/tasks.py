@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from monitor.entities import Task, TaskStatus
 from monitor.errors import InvalidInput
 from monitor.limits import TASK_UPDATES, check_details
-from monitor.transaction import Needs, Transaction
-from monitor.transactions import operation
+from monitor.writing.loading import Needs
+from monitor.writing.transaction import Transaction
+from monitor.writing.transactions import operation
 
 
 @dataclass(frozen=True, slots=True)

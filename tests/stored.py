@@ -9,7 +9,6 @@ from sqlalchemy import Table, insert
 
 from db import models
 from db.session import Database
-from monitor import rows
 from monitor.entities import (
     Entity,
     Process,
@@ -21,6 +20,7 @@ from monitor.entities import (
     WorkerStatus,
 )
 from monitor.ids import new_id
+from monitor.reading import rows
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _TABLES: dict[type, tuple[Table, Callable[[Any], Mapping[str, Any]]]] = {

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from app.seeding import seed_history
 from db import models
 from db.session import Database
-from monitor.counters import check_counters
-from monitor.figures import get_totals
+from monitor.reading.figures import get_totals
+from monitor.upkeep.counters import check_counters
 from tests.servers import MariaDb
 
 PROCESSES = 600

@@ -9,7 +9,7 @@ import pytest
 from app.factory import create_app
 from app.settings import Settings
 from db.session import Database
-from monitor.presence import Presence
+from monitor.upkeep.presence import Presence
 from tests.client import Client
 from tests.compat_rest.rows import process_row, worker_row
 from tests.conftest import serving

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page
 
-from dashboard.gate import Gate
+from dashboard.door.gate import Gate
 from tests.conftest import TOKEN
-from tests.dashboard.doorway import PASSWORD, POLICY, Clock, Delays, client_of, echo
+from tests.dashboard.door.doorway import PASSWORD, POLICY, Clock, Delays, client_of, echo
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
 

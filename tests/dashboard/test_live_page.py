@@ -5,7 +5,7 @@ import re
 import httpx
 from playwright.async_api import Browser, Locator, Page, expect
 
-from dashboard.processes import PAGE_SIZE
+from dashboard.boards.processes import PAGE_SIZE
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer

@@ -16,9 +16,9 @@ from db import models
 from db.migrate import migrate
 from db.session import Database
 from monitor.entities import ProcessStatus, TaskStatus, WorkerStatus
-from monitor.filters import Filter, ProcessFilter, TaskFilter, WorkerFilter
-from monitor.pages import Direction, Listing, Order, PageRequest
-from monitor.reading import PROCESSES, TASKS, WORKERS, page_statement
+from monitor.reading.filters import Filter, ProcessFilter, TaskFilter, WorkerFilter
+from monitor.reading.pages import Direction, Listing, Order, PageRequest
+from monitor.reading.reads import PROCESSES, TASKS, WORKERS, page_statement
 from tests.servers import MariaDb
 
 SIZE = 5

@@ -12,10 +12,10 @@ from sqlalchemy import TableClause, column, insert, inspect, select, table, text
 from db import models
 from db.migrate import migrate
 from db.session import Database
-from monitor.counters import check_counters
 from monitor.entities import Process, ProcessStatus, TaskDefinition, TaskStatus, WorkerStatus
-from monitor.figures import get_totals, list_activity
-from monitor.reading import PROCESSES, WORKERS, find_by_ids, list_tasks_by_process
+from monitor.reading.figures import get_totals, list_activity
+from monitor.reading.reads import PROCESSES, WORKERS, find_by_ids, list_tasks_by_process
+from monitor.upkeep.counters import check_counters
 
 TABLES = (
     """CREATE TABLE workers (

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from db import models
 from db.session import Database
-from monitor.counters import check_counters
+from monitor.upkeep.counters import check_counters
 from tests.conftest import TOKEN
 from tests.e2e.load import Ledger, work_together
 from tests.servers import MariaDb, MonitorServer, RedisServer

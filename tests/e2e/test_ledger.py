@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from db import models
 from db.session import Database
-from monitor.counters import check_counters
+from monitor.upkeep.counters import check_counters
 from tests.conftest import TOKEN
 from tests.e2e.followers import Follower
 from tests.servers import MariaDb, MonitorServer, RedisServer

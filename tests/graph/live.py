@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from app.server import HttpProtocol, SocketProtocol
-from graph.channels import Channels
+from graph.fanout.channels import Channels
 from monitor.monitor import Monitor
 from tests.client import Client
 from tests.conftest import TOKEN

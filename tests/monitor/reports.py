@@ -8,8 +8,8 @@ from db import models
 from db.session import Database
 from monitor.entities import TaskDefinition, Worker
 from monitor.events import Event, decode_events
-from monitor.transactions import Transactions
 from monitor.workers import register_worker
+from monitor.writing.transactions import Transactions
 
 STEPS = (TaskDefinition("extract", "v1"), TaskDefinition("load", "v1"))
 

@@ -1,0 +1,1 @@
+"""What is shown, held once for everybody and kept fresh."""

@@ -1,0 +1,1 @@
+"""Who may look: sign-in, sessions, and the headers of every answer."""

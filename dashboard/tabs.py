@@ -1,0 +1,251 @@
+"""Open pages, each told what changed in what it shows, and no faster than it takes it."""
+
+import asyncio
+import contextlib
+import json
+import time
+from itertools import count, islice
+from typing import Any, Protocol
+
+from dash.exceptions import WebsocketDisconnected
+from plotly.utils import PlotlyJSONEncoder
+
+from dashboard.address import Address, ProcessList
+from dashboard.boards.board import Board
+from dashboard.boards.mirror import Mirror, listening
+from dashboard.boards.rows import Row
+from dashboard.view.panels import process_panel, tiles
+
+# A page is told at most this often, and something at least this often.
+PUSH_SECONDS = 0.2
+TICK_SECONDS = 3.0
+# A page that does not answer for so long was closed.
+LEASE_SECONDS = 20.0
+
+# What is sent before everything else of a long table.
+FIRST_ROWS = 100
+
+# How often it is asked whether it has taken what it was told.
+ASK_SECONDS = 0.05
+
+# Never twice the same: a page may still hold what was told before this process began.
+_numbers = count(time.time_ns() // 1_000_000)
+
+Props = dict[tuple[str, str], Any]
+Tables = dict[str, dict[str, Row]]
+
+
+class PageSocket(Protocol):
+    """The part of Dash's WebSocket callback that is used."""
+
+    @property
+    def is_shutdown(self) -> bool: ...
+
+    def set_prop_sync(self, component_id: str, prop_name: str, value: Any) -> None: ...
+
+    async def get_prop(
+        self,
+        component_id: str,
+        prop_name: str,
+        timeout: float = ...,  # noqa: ASYNC109  # Dash has it so
+    ) -> Any: ...
+
+
+class View:
+    """An address, with the boards that show it."""
+
+    def __init__(self, mirror: Mirror, address: Address) -> None:
+        self._mirror = mirror
+        self.address = address
+        self.process = mirror.process(address.process) if address.process else None
+        worker = address.worker or (self.process.worker if self.process else None)
+        wanted = address.processes or (ProcessList(worker) if worker else None)
+        self.worker = worker
+        self.processes = mirror.processes(wanted) if wanted else None
+        self.runs = mirror.runs(worker) if worker and self.process else None
+        self.figures = mirror.figures(address.range, worker)
+
+    @property
+    def boards(self) -> list[Board]:
+        boards: list[Board | None] = [
+            self._mirror.workers,
+            self.figures,
+            self.processes,
+            self.process,
+            self.runs,
+        ]
+        return [board for board in boards if board is not None]
+
+    @property
+    def is_settled(self) -> bool:
+        """False when a process was named without its worker, which is known by now."""
+        return self.worker is not None or self.process is None or self.process.worker is None
+
+    def tables(self) -> Tables:
+        """The rows of each table, by id."""
+        return {
+            "workers": dict(self._mirror.workers.rows),
+            "processes": self.processes.rows if self.processes else {},
+            "tasks": self.process.rows if self.process else {},
+        }
+
+    def props(self) -> Props:
+        """Everything else that is shown, except what changes with time alone."""
+        name = self._mirror.workers.name_of(self.worker)
+        figures: Props = {}
+        if self.figures.is_loaded:  # until then what was shown stays, with its title
+            figures[("tiles", "children")] = tiles(self.figures)
+            figures[("slots", "data")] = {"worker": name, "slots": self.figures.chart}
+        return figures | {
+            ("process", "children"): self._process_panel(),
+            ("shown", "data"): {
+                "worker": self.worker,
+                "workerName": name,
+                "process": self.address.process,
+                "nextPage": self.processes.next_page if self.processes else None,
+                "page": self.address.processes.page if self.address.processes else "",
+                "loading": [name for name, board in self._named() if not board.is_loaded],
+                "problem": next((b.problem for b in self.boards if b.problem), None),
+            },
+        }
+
+    def _process_panel(self) -> list[Any]:
+        if self.process is None:
+            return []
+        others = self.runs.beside(self.process.id) if self.runs else None
+        return process_panel(self.process, others)
+
+    def _named(self) -> list[tuple[str, Board]]:
+        boards: list[tuple[str, Board | None]] = [
+            ("workers", self._mirror.workers),
+            ("processes", self.processes),
+            ("tasks", self.process),
+        ]
+        return [(name, board) for name, board in boards if board is not None]
+
+    def status(self, *, live: bool) -> dict[str, Any]:
+        """How far what is shown can be trusted; times in milliseconds since 1970."""
+        api = self._mirror.api
+        return {
+            "live": live,
+            "now": time.time() * 1000,
+            "problem": api.problem,
+            "seenAt": api.seen_at and api.seen_at * 1000,
+            "health": api.health,
+        }
+
+
+class Page:
+    """What one open page was told so far."""
+
+    def __init__(self, mirror: Mirror, socket: PageSocket) -> None:
+        self._mirror = mirror
+        self._socket = socket
+        self._wake = asyncio.Event()
+        self._address = Address()
+        self._tables: dict[str, dict[str, Row]] = {}
+        self._props: dict[tuple[str, str], str] = {}
+        self._number = 0  # of what it was told last
+        self._ended = False
+
+    @property
+    def is_open(self) -> bool:
+        return not (self._ended or self._socket.is_shutdown)
+
+    def go(self, address: Address) -> None:
+        """Shows something else from now on."""
+        self._address = address
+        self._wake.set()
+
+    def end(self) -> None:
+        """Another connection serves the page now."""
+        self._ended = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Tells the page what changes until it is closed."""
+        try:
+            with contextlib.suppress(TimeoutError, WebsocketDisconnected):
+                while self.is_open:
+                    view = View(self._mirror, self._address)
+                    with listening(view.boards, self._wake):
+                        await self._show(view)
+        finally:
+            self._ended = True
+
+    async def _show(self, view: View) -> None:
+        while self.is_open and view.address is self._address and view.is_settled:
+            self._wake.clear()
+            self._tell(view)
+            await self._until_taken()
+            await asyncio.sleep(PUSH_SECONDS)
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _tell(self, view: View) -> None:
+        for key, value in view.props().items():
+            encoded = _encoded(value)
+            if self._props.get(key) != encoded:
+                self._props[key] = encoded
+                self._socket.set_prop_sync(*key, value)
+        self._number = next(_numbers)
+        changes = {name: self._change(name, rows) for name, rows in view.tables().items()}
+        told = {
+            "number": self._number,
+            "status": view.status(live=True),
+            "tables": {name: change for name, change in changes.items() if change},
+        }
+        self._socket.set_prop_sync("told", "data", told)
+
+    async def _until_taken(self) -> None:
+        """Waits until the page has taken all of it: the next change would replace this one.
+
+        Raises TimeoutError when it does not.
+        """
+        async with asyncio.timeout(LEASE_SECONDS):
+            # The page gives no other sign that can be awaited.
+            while await self._socket.get_prop("taken", "data", LEASE_SECONDS) != self._number:  # noqa: ASYNC110
+                await asyncio.sleep(ASK_SECONDS)
+
+    def _change(self, table: str, rows: dict[str, Row]) -> dict[str, list[Row]]:
+        """What a table has to be told: all its rows (`rows`), or some to add, update and remove."""
+        known = self._tables.get(table)
+        if known is None and len(rows) > FIRST_ROWS:
+            # Something to look at; the rest follows at once.
+            rows = dict(islice(rows.items(), FIRST_ROWS))
+            self._wake.set()
+        self._tables[table] = rows
+        if known is None or (rows.keys().isdisjoint(known.keys()) and (known or rows)):
+            return {"rows": list(rows.values())}
+        change = {
+            "add": [row for id_, row in rows.items() if id_ not in known],
+            "update": [row for id_, row in rows.items() if id_ in known and known[id_] != row],
+            "remove": [{"id": id_} for id_ in known if id_ not in rows],
+        }
+        return {kind: part for kind, part in change.items() if part}
+
+
+def whole(view: View) -> Props:
+    """Everything that a page shows, for pages that cannot be told of changes."""
+    tables = {table: {"rows": list(rows.values())} for table, rows in view.tables().items()}
+    told = {"number": None, "status": view.status(live=False), "tables": tables}
+    return view.props() | {("told", "data"): told}
+
+
+async def loaded(view: View, seconds: float) -> View:
+    """Waits for the boards to be loaded, so long at most; then it shows what is there."""
+    wake = asyncio.Event()
+    with contextlib.suppress(TimeoutError), listening(view.boards, wake):
+        async with asyncio.timeout(seconds):
+            while not all(board.is_loaded or board.problem for board in view.boards):
+                await wake.wait()
+                wake.clear()
+    return view
+
+
+def _encoded(value: Any) -> str:
+    """Components and data as the browser gets them; what is equal looks the same."""
+    return json.dumps(value, cls=PlotlyJSONEncoder)

@@ -1,0 +1,272 @@
+"""Running GraphQL operations: prepared once per text, executed, errors named for clients.
+
+graphql-core is driven directly, below Strawberry's own `execute`: a subscription's events are
+executed without a generator per subscriber, and parsed and validated documents are kept by their
+text, which costs one dictionary look-up instead of hashing the whole document.
+"""
+
+import asyncio
+import logging
+import secrets
+from asyncio import Future
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from types import CoroutineType
+from typing import Any, TypeGuard, cast
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    Executor,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    Visitor,
+    create_source_event_stream,
+    execute,
+    parse,
+    validate,
+    visit,
+)
+from strawberry import Schema
+
+from graph.context import Context
+from graph.execution.executor import ShortExecutor
+from graph.execution.limits import MAX_TOKENS, check_cost, check_document
+from graph.scalars import encode
+from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
+from monitor.feed.log import Cursor
+
+logger = logging.getLogger(__name__)
+
+# Characters of all documents that are kept prepared; one takes up to 300 bytes.
+CACHED_LENGTH = 400_000
+CACHED_DOCUMENT_LENGTH = 20_000
+# More are of no use, and locating one takes a pass over the text.
+MAX_ERRORS = 10
+BAD_USER_INPUT = "BAD_USER_INPUT"
+
+Response = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A parsed document, or why it is none that this schema can run."""
+
+    document: DocumentNode | None
+    errors: tuple[GraphQLError, ...]
+    operations: Mapping[str | None, OperationType]
+    asks_feed_cursor: bool = False
+
+    def operation_type(self, name: str | None) -> OperationType | None:
+        """Of the operation to run; None when the name does not say which."""
+        if name is None:
+            return next(iter(self.operations.values())) if len(self.operations) == 1 else None
+        return self.operations.get(name)
+
+
+class Engine:
+    """Runs operations of `schema`, each for `timeout_seconds` at most."""
+
+    def __init__(self, schema: Schema, *, timeout_seconds: float) -> None:
+        # Strawberry has no public name for the graphql-core schema it builds.
+        self.schema = schema._schema
+        self._timeout_seconds = timeout_seconds
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._prepared_length = 0
+
+    def prepare(self, query: str) -> Prepared:
+        """Parses and validates, or finds what it made of the same text before."""
+        prepared = self._prepared.get(query)
+        if prepared is not None:
+            self._prepared.move_to_end(query)
+            return prepared
+        prepared = self._prepare(query)
+        if len(query) <= CACHED_DOCUMENT_LENGTH:
+            self._prepared[query] = prepared
+            self._prepared_length += len(query)
+            while self._prepared_length > CACHED_LENGTH:
+                oldest, _ = self._prepared.popitem(last=False)
+                self._prepared_length -= len(oldest)
+        return prepared
+
+    def _prepare(self, query: str) -> Prepared:
+        try:
+            document = parse(query, max_tokens=MAX_TOKENS, no_location=False)
+        except GraphQLError as error:
+            return Prepared(None, (error,), {})
+        except RecursionError:
+            return Prepared(None, (GraphQLError("The document is nested too deeply"),), {})
+        operations = {
+            node.name.value if node.name else None: node.operation
+            for node in document.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+        try:
+            errors = check_document(document) or validate(
+                self.schema, document, max_errors=MAX_ERRORS
+            )
+        except RecursionError:
+            errors = [GraphQLError("The document is nested too deeply")]
+        if errors:
+            return Prepared(None, tuple(errors), operations)
+        finder = _FeedCursorFinder()
+        visit(document, finder)
+        return Prepared(document, (), operations, finder.found)
+
+    async def run(
+        self,
+        prepared: Prepared,
+        context: Context,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+        root: object = None,
+    ) -> Response:
+        """The response of a query, a mutation, or (with the event as `root`) of one event.
+
+        Never raises for what a client sent; a response without `data` was not executed.
+        """
+        if refused := _refuse(self.schema, prepared, variables):
+            return refused
+        assert prepared.document is not None
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                if prepared.asks_feed_cursor:
+                    context.feed_cursor = str(Cursor(context.monitor.live.now()))
+                result = execute(
+                    self.schema,
+                    prepared.document,
+                    root_value=root,
+                    context_value=context,
+                    variable_values=dict(variables or {}),
+                    operation_name=operation_name,
+                    is_awaitable=_is_awaitable,
+                    hide_suggestions=False,
+                    executor_class=ShortExecutor,
+                )
+                if isawaitable(result):
+                    result = await result
+        except TimeoutError:
+            limit = f"It took longer than {self._timeout_seconds:g} s"
+            return {"data": None, "errors": [error_of(Unavailable(limit))]}
+        except MonitorError as error:
+            return {"data": None, "errors": [error_of(error)]}
+        return _response(result)
+
+    async def subscribe(
+        self,
+        prepared: Prepared,
+        context: Context,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> tuple[Executor[Any], Any] | Response:
+        """An executor for the events of a subscription, and what its field says to follow.
+
+        A response with errors instead when it cannot be run.
+        """
+        if refused := _refuse(self.schema, prepared, variables):
+            return refused
+        assert prepared.document is not None
+        executor = ShortExecutor.build(
+            self.schema,
+            prepared.document,
+            context_value=context,
+            raw_variable_values=dict(variables or {}),
+            operation_name=operation_name,
+            is_awaitable=_is_awaitable,
+        )
+        if isinstance(executor, list):
+            return {"errors": [format_error(error) for error in executor]}
+        stream = create_source_event_stream(executor)
+        if _is_awaitable(stream):
+            stream = await stream
+        if isinstance(stream, ExecutionResult):
+            return {"errors": [format_error(error) for error in stream.errors or ()]}
+        events = cast(AsyncGenerator[Any, None], stream)
+        try:
+            return executor, await anext(events)
+        except MonitorError as error:
+            return {"errors": [error_of(error)]}
+        finally:
+            await events.aclose()
+
+
+def _refuse(
+    schema: GraphQLSchema, prepared: Prepared, variables: Mapping[str, Any] | None
+) -> Response | None:
+    """The response to what cannot be run at all."""
+    if prepared.document is None:
+        return {"errors": [format_error(error) for error in prepared.errors]}
+    if errors := check_cost(schema, prepared.document, variables or {}):
+        return {"errors": [format_error(error) for error in errors]}
+    return None
+
+
+def encode_result(result: ExecutionResult) -> bytes:
+    """A result as JSON."""
+    return encode(_response(result))
+
+
+def is_unavailable(result: ExecutionResult) -> bool:
+    """Whether some of it could not be read right now."""
+    return any(isinstance(error.original_error, Unavailable) for error in result.errors or ())
+
+
+def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
+    # Resolvers here are plain functions or coroutine functions: cheaper than inspect.isawaitable.
+    return type(value) is CoroutineType or isinstance(value, Future)
+
+
+class _FeedCursorFinder(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = False
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        self.found = self.found or node.name.value == "feedCursor"
+
+
+def _response(result: ExecutionResult) -> Response:
+    if not result.errors:
+        return {"data": result.data}
+    errors = [format_error(error) for error in result.errors]
+    # Variables are coerced before anything runs: without a path there was no execution.
+    if result.data is None and all(error.path is None for error in result.errors):
+        return {"errors": errors}
+    return {"data": result.data, "errors": errors}
+
+
+def format_error(error: GraphQLError) -> dict[str, Any]:
+    """An error as clients see it, with `extensions.code`; unexpected ones masked and logged."""
+    original = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error is not None:
+        original = original.original_error
+    formatted = dict(error.formatted)
+    if (
+        error.path is None
+        or original is None
+        # What graphql-core says of an argument points at it; of a resolver's value, at nothing.
+        or (isinstance(original, GraphQLError) and original.nodes)
+    ):
+        # About the document: syntax, validation, variables, arguments.
+        return {**formatted, "extensions": {"code": BAD_USER_INPUT}}
+    return {**formatted, **error_of(original)}
+
+
+def error_of(error: BaseException) -> dict[str, Any]:
+    """Message and extensions of an error; a defect gets an id that is also in the log."""
+    named = wire(error)
+    if named is not INTERNAL:
+        return {"message": str(error), "extensions": {"code": named.code}}
+    error_id = secrets.token_hex(8)
+    logger.error("unexpected error %s", error_id, exc_info=error)
+    return {
+        "message": f"Internal error; the log has it under {error_id}",
+        "extensions": {"code": INTERNAL.code, "id": error_id},
+    }

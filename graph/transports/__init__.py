@@ -1,0 +1,1 @@
+"""How GraphQL comes in and goes out: HTTP, WebSocket, Server-Sent Events, the explorer."""

@@ -1,0 +1,153 @@
+"""Figures that are kept ready by every write, so that no page ever counts history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from db import models
+from db.instants import microseconds_between, unix_seconds
+from db.session import Database
+from monitor.errors import InvalidInput
+from monitor.ids import kind_of
+from monitor.reading.reads import reading
+from monitor.slots import REMOVED_SHARD, slot_start
+
+MAX_SLOTS = 1_000
+_MINUTE = 60
+_HOUR = 3600
+_TOTALS = select(*(func.coalesce(func.sum(c), 0) for c in models.totals.c if c.name != "shard"))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over everything that is kept."""
+
+    workers_online: int
+    workers_offline: int
+    running: int
+    succeeded: int
+    failed: int
+    stalled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What started and ended in one slot of time, which begins at `at`."""
+
+    at: datetime
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    runtime_microseconds: int = 0
+
+    @property
+    def average_runtime_seconds(self) -> float | None:
+        """Mean over the processes that ended in the slot; None when none did."""
+        ended = self.succeeded + self.failed
+        return self.runtime_microseconds / ended / 1e6 if ended else None
+
+
+async def get_totals(database: Database) -> Totals:
+    """Workers and processes by status, from at most 17 rows."""
+    async with reading(database) as connection:
+        row = (await connection.execute(_TOTALS)).one()
+    return Totals(*(int(value) for value in row))
+
+
+async def list_activity(
+    database: Database,
+    *,
+    since: datetime,
+    until: datetime | None,
+    slot_seconds: int,
+    worker_id: str | None,
+) -> Sequence[Slot]:
+    """Slots from the one that `since` lies in to the last that begins before `until` (now).
+
+    Slots begin at multiples of `slot_seconds` since the Unix epoch. Slots of whole minutes come
+    from roll-ups; shorter ones are counted, over at most MAX_SLOTS times 59 s.
+    Raises InvalidInput for other lengths, more than 1,000 slots, or `until` before `since`.
+    """
+    until = until or datetime.now(UTC)
+    if slot_seconds < 1 or (slot_seconds > _MINUTE and slot_seconds % _MINUTE):
+        raise InvalidInput("slotSeconds", "must be from 1 to 60 or a multiple of 60")
+    if until < since:
+        raise InvalidInput("until", "lies before since")
+    try:
+        first = slot_start(since, slot_seconds)
+        count = -((first - until) // timedelta(seconds=slot_seconds))
+        end = first + timedelta(seconds=slot_seconds * count)
+    except (OverflowError, ValueError, OSError) as error:
+        raise InvalidInput("since", "is out of range, or until is") from error
+    if count > MAX_SLOTS:
+        raise InvalidInput("slotSeconds", f"makes {count} slots, at most {MAX_SLOTS}")
+    if worker_id is not None and kind_of(worker_id) is None:
+        sums = {}  # the id of nothing
+    elif slot_seconds % _MINUTE:
+        sums = await _count(database, first, end, slot_seconds, worker_id)
+    else:
+        sums = await _add_up(database, first, end, slot_seconds, worker_id)
+    starts = (first + timedelta(seconds=slot_seconds * index) for index in range(count))
+    return [Slot(at, *sums.get(at, ())) for at in starts]
+
+
+async def _add_up(
+    database: Database, first: datetime, end: datetime, slot_seconds: int, worker_id: str | None
+) -> dict[datetime, list[int]]:
+    table = models.activity
+    slot = _slot(table.c.slot_at, slot_seconds, sqlite=database.is_sqlite)
+    statement = (
+        select(
+            slot,
+            func.sum(table.c.started),
+            func.sum(table.c.succeeded),
+            func.sum(table.c.failed),
+            func.sum(table.c.runtime_microseconds),
+        )
+        .where(table.c.worker_id == (worker_id or ""), table.c.shard != REMOVED_SHARD)
+        .where(table.c.slot_seconds == (_MINUTE if slot_seconds % _HOUR else _HOUR))
+        .where(table.c.slot_at >= first, table.c.slot_at < end)
+        .group_by(slot)
+    )
+    async with reading(database) as connection:
+        return {
+            datetime.fromtimestamp(at, UTC): [int(value) for value in values]
+            for at, *values in await connection.execute(statement)
+        }
+
+
+async def _count(
+    database: Database, first: datetime, end: datetime, slot_seconds: int, worker_id: str | None
+) -> dict[datetime, list[int]]:
+    table = models.processes
+    sqlite = database.is_sqlite
+    runtime = microseconds_between(table.c.started_at, table.c.ended_at, sqlite=sqlite)
+    sums: dict[datetime, list[int]] = {}
+    async with reading(database) as connection:
+        for column in (table.c.started_at, table.c.ended_at):
+            slot = _slot(column, slot_seconds, sqlite=sqlite)
+            statement = select(slot, table.c.status, func.count(), func.sum(runtime))
+            statement = statement.where(column >= first, column < end).group_by(
+                slot, table.c.status
+            )
+            if column is table.c.ended_at:
+                statement = statement.where(table.c.status.in_(["SUCCESS", "ERROR"]))
+            if worker_id is not None:
+                statement = statement.where(table.c.worker_id == worker_id)
+            for at, status, number, microseconds in await connection.execute(statement):
+                known = sums.setdefault(datetime.fromtimestamp(at, UTC), [0, 0, 0, 0])
+                if column is table.c.started_at:
+                    known[0] += number
+                else:
+                    known[1 if status == "SUCCESS" else 2] += number
+                    known[3] += int(microseconds)
+    return sums
+
+
+def _slot(column: ColumnElement[Any], slot_seconds: int, *, sqlite: bool) -> ColumnElement[int]:
+    """The start of the slot that an instant lies in, in seconds since the Unix epoch."""
+    seconds = unix_seconds(column, sqlite=sqlite)
+    return seconds - seconds % slot_seconds

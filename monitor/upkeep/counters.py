@@ -1,0 +1,241 @@
+"""The checker: proves every kept counter equal to a recount, and repairs those that are not.
+
+It is right while writers run, and stops none of them. Each comparison is one statement and so sees
+one moment, in which a counter and what it counts agree (`recount`): nothing is locked or looked at
+twice. For the same reason a difference stays what it is however much is written meanwhile.
+
+A repair compares once more, where no other checker can be doing the same:
+
+- a process, or a worker with its activity, under the lock a report takes; it is stored like a
+  report, with revision and event.
+- sums that are spread over shards, under the lock of the checker's own shard, to which what is
+  missing is added. Locking all shards instead would stop every writer during the count.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from db.errors import DatabaseUnavailable, is_conflict, is_unavailable
+from db.maintenance import MaintenanceDatabase
+from db.session import Database, upsert
+from monitor.slots import SLOT_SECONDS, slot_start
+from monitor.upkeep import recount
+from monitor.upkeep.recount import Mismatch, SlotKey
+from monitor.writing.loading import Memory, Needs
+from monitor.writing.transaction import Transaction
+from monitor.writing.transactions import ATTEMPTS, SHARDS
+
+# Behind the shards of the server processes.
+CHECKER_SHARD = SHARDS
+_WORKERS_PER_PAGE = 50
+_PROCESSES_PER_PAGE = 1_000
+_WINDOW = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A counter that was not what a recount gave; `id` is empty for a sum over everything."""
+
+    what: str
+    id: str
+    kept: int
+    counted: int
+
+    def __str__(self) -> str:
+        of = f" of {self.id}" if self.id else ""
+        return f"{self.what}{of}: kept {self.kept}, counted {self.counted}"
+
+
+async def check_counters(database: Database, *, repair: bool) -> list[Difference]:
+    """What differs; with `repair` it is set right, too.
+
+    Goes through processes and workers by pages and through time by days: however long history is,
+    memory is taken by the differences only. Raises DatabaseUnavailable.
+    """
+    unhurried = MaintenanceDatabase(database)
+    try:
+        async with unhurried.reading() as connection:
+            checker = _Checker(unhurried, connection, repair=repair)
+            await checker.check_processes()
+            await checker.check_workers()
+            await checker.check_slots()
+            await checker.check_totals()
+        return checker.differences
+    finally:
+        await unhurried.close()
+
+
+class _Checker:
+    def __init__(self, database: Database, connection: AsyncConnection, *, repair: bool) -> None:
+        self.differences: list[Difference] = []
+        self._database = database
+        self._connection = connection
+        self._repair = repair
+
+    async def check_processes(self) -> None:
+        async for ids in self._pages(models.processes.c.id, _PROCESSES_PER_PAGE):
+            found = await recount.compare_processes(self._connection, ids)
+            self._note("process", found)
+            for mismatch in found:
+                await self._repair_with(_repair_process, mismatch.key)
+
+    async def check_workers(self) -> None:
+        async for ids in self._pages(models.workers.c.id, _WORKERS_PER_PAGE):
+            found = await recount.compare_workers(self._connection, ids)
+            self._note("worker", found)
+            wrong = {mismatch.key for mismatch in found}
+            for slot_seconds in SLOT_SECONDS:
+                slots = await recount.compare_worker_slots(self._connection, ids, slot_seconds)
+                self._note("activity", slots)
+                wrong.update(mismatch.key.worker_id for mismatch in slots)
+            for worker_id in sorted(wrong):
+                await self._repair_with(_repair_worker, worker_id)
+
+    async def check_slots(self) -> None:
+        at = await self._next_instant(datetime.fromtimestamp(0, UTC))
+        while at is not None:
+            since = slot_start(at, max(SLOT_SECONDS))
+            found = await _compare_slots(self._connection, since)
+            self._note("activity", found)
+            if found:
+                await self._repair_with(_repair_slots, since)
+            at = await self._next_instant(since + _WINDOW)
+
+    async def check_totals(self) -> None:
+        found = await recount.compare_totals(self._connection)
+        self._note("totals", found)
+        if found:
+            await self._repair_with(_repair_totals)
+
+    def _note(self, what: str, found: Iterable[Mismatch[Any]]) -> None:
+        for mismatch in found:
+            for name, counted in mismatch.counted.items():
+                if (kept := mismatch.kept[name]) != counted:
+                    difference = Difference(f"{what}.{name}", str(mismatch.key), kept, counted)
+                    self.differences.append(difference)
+
+    async def _pages(self, id_: ColumnElement[str], size: int) -> AsyncIterator[Sequence[str]]:
+        statement = select(id_).order_by(id_).limit(size)
+        ids = (await self._connection.execute(statement)).scalars().all()
+        while ids:
+            yield ids
+            following = statement.where(id_ > ids[-1])
+            ids = (await self._connection.execute(following)).scalars().all()
+
+    async def _next_instant(self, after: datetime) -> datetime | None:
+        """The first start, end or slot from `after` on."""
+        process, slot = models.processes.c, models.activity.c
+        candidates: list[tuple[ColumnElement[Any], list[ColumnElement[bool]]]] = [
+            (process.started_at, []),
+            *((process.ended_at, [process.status == s]) for s in ("SUCCESS", "ERROR")),
+            *((slot.slot_at, [slot.worker_id == "", slot.slot_seconds == s]) for s in SLOT_SECONDS),
+        ]
+        first = [
+            select(func.min(column)).where(column >= after, *conditions).scalar_subquery()
+            for column, conditions in candidates
+        ]
+        row = (await self._connection.execute(select(*first))).one()
+        return min((at for at in row if at is not None), default=None)
+
+    async def _repair_with(
+        self, repair: Callable[..., Awaitable[None]], *arguments: object
+    ) -> None:
+        """One transaction for each repair: locks are short, and its event fits into a row."""
+        if not self._repair:
+            return
+        for attempt in range(ATTEMPTS):
+            try:
+                async with self._database.writing() as connection:
+                    await repair(connection, *arguments)
+                return
+            except Exception as error:
+                if is_conflict(error) and attempt < ATTEMPTS - 1:
+                    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+                elif is_unavailable(error):
+                    raise DatabaseUnavailable(str(error)) from error
+                else:
+                    raise
+
+
+async def _repair_process(connection: AsyncConnection, process_id: str) -> None:
+    tx = await _load(connection, Needs(processes=(process_id,)))
+    for mismatch in await recount.compare_processes(connection, (process_id,)):
+        tx.update(replace(tx.process(process_id), **dict[str, Any](mismatch.counted)))
+    await tx.store()
+
+
+async def _repair_worker(connection: AsyncConnection, worker_id: str) -> None:
+    tx = await _load(connection, Needs(workers=(worker_id,)))
+    for mismatch in await recount.compare_workers(connection, (worker_id,)):
+        tx.update(replace(tx.worker(worker_id), **dict[str, Any](mismatch.counted)))
+    await tx.store()
+    for slot_seconds in SLOT_SECONDS:
+        slots = await recount.compare_worker_slots(connection, (worker_id,), slot_seconds)
+        await _add_to_slots(connection, slots, shard=0)
+
+
+async def _load(connection: AsyncConnection, needs: Needs) -> Transaction:
+    tx = Transaction(connection, memory=Memory(), shard=CHECKER_SHARD, now=datetime.now(UTC))
+    await tx.load([needs])
+    return tx
+
+
+async def _compare_slots(connection: AsyncConnection, since: datetime) -> list[Mismatch[SlotKey]]:
+    return [
+        mismatch
+        for slot_seconds in SLOT_SECONDS
+        for mismatch in await recount.compare_slots(
+            connection, since, since + _WINDOW, slot_seconds
+        )
+    ]
+
+
+async def _repair_slots(connection: AsyncConnection, since: datetime) -> None:
+    await _lock_other_checkers_out(connection)
+    found = await _compare_slots(connection, since)
+    await _add_to_slots(connection, found, shard=CHECKER_SHARD)
+
+
+async def _add_to_slots(
+    connection: AsyncConnection, found: Sequence[Mismatch[SlotKey]], *, shard: int
+) -> None:
+    if found:
+        await connection.execute(
+            upsert(models.activity, connection.dialect.name, add=recount.ACTIVITY_COUNTERS),
+            [
+                {
+                    "worker_id": mismatch.key.worker_id,
+                    "slot_seconds": mismatch.key.slot_seconds,
+                    "slot_at": mismatch.key.at,
+                    "shard": shard,
+                    **mismatch.missing(),
+                }
+                for mismatch in found
+            ],
+        )
+
+
+async def _repair_totals(connection: AsyncConnection) -> None:
+    await _lock_other_checkers_out(connection)
+    for mismatch in await recount.compare_totals(connection):
+        await _add_to_totals(connection, **mismatch.missing())
+
+
+async def _lock_other_checkers_out(connection: AsyncConnection) -> None:
+    """Adds nothing to the checker's shard, which locks its row until the commit."""
+    await _add_to_totals(connection)
+
+
+async def _add_to_totals(connection: AsyncConnection, **missing: int) -> None:
+    await connection.execute(
+        upsert(models.totals, connection.dialect.name, add=recount.TOTALS),
+        [{"shard": CHECKER_SHARD, **dict.fromkeys(recount.TOTALS, 0), **missing}],
+    )

@@ -1,0 +1,123 @@
+"""What is old, looked after now and then: keys and processes go, silent workers are archived.
+
+Idempotency keys are forgotten after two days (they are promised for one).
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import bindparam, delete, false, select
+
+from db import models
+from db.maintenance import give_back_free_pages
+from db.session import Database
+from monitor.errors import Unavailable
+from monitor.reading.reads import reading
+from monitor.upkeep.purging import SLOT_MARGIN, Policy, forget_minutes, purge
+from monitor.workers import archive_workers
+from monitor.writing.transactions import Transactions
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 60.0
+KEPT = timedelta(hours=48)
+# Small steps hold locks for a moment only.
+STEP_ROWS = 500
+STEP_WORKERS = 100
+
+_OLD_KEYS = (
+    select(models.idempotency_keys.c.key)
+    .where(models.idempotency_keys.c.created_at < bindparam("before"))
+    .order_by(models.idempotency_keys.c.created_at)
+    .limit(STEP_ROWS)
+)
+_REMOVE_KEYS = delete(models.idempotency_keys).where(
+    models.idempotency_keys.c.key.in_(bindparam("keys", expanding=True))
+)
+_SILENT = (
+    select(models.workers.c.id)
+    .where(
+        models.workers.c.archived == false(),
+        models.workers.c.status == "OFFLINE",
+        models.workers.c.last_seen_at < bindparam("silent_since"),
+    )
+    .order_by(models.workers.c.last_seen_at)
+    .limit(STEP_WORKERS)
+)
+
+
+class Retention:
+    """Looks after what is old; several replicas may do so at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        transactions: Transactions,
+        policy: Policy,
+        *,
+        archive_after: timedelta | None,
+    ) -> None:
+        self._database = database
+        self._transactions = transactions
+        self._policy = policy
+        self._archive_after = archive_after
+
+    async def run(self) -> None:
+        """Looks until cancelled; what fails is tried again with the next look."""
+        while True:
+            now = datetime.now(UTC)
+            await _attempt("forgetting old keys", self.forget_keys(now - KEPT))
+            await _attempt("archiving workers", self.archive(now))
+            await _attempt("removing old processes", self.purge(now))
+            # Replicas that started together shall not look together.
+            await asyncio.sleep(INTERVAL_SECONDS * random.uniform(0.8, 1.2))
+
+    async def forget_keys(self, before: datetime) -> int:
+        """Removes the idempotency keys from before this instant; how many there were."""
+        removed = 0
+        async with reading(self._database) as connection:
+            while True:
+                found = await connection.execute(_OLD_KEYS, {"before": before})
+                keys = found.scalars().all()
+                if not keys:
+                    return removed
+                await connection.execute(_REMOVE_KEYS, {"keys": keys})
+                removed += len(keys)
+
+    async def archive(self, now: datetime) -> None:
+        """Archives the workers that have been silent for so long."""
+        if self._archive_after is None:
+            return
+        since = now - self._archive_after
+        while True:
+            async with reading(self._database) as connection:
+                found = await connection.execute(_SILENT, {"silent_since": since})
+                silent = found.scalars().all()
+            if not silent or not await self._transactions.run(
+                archive_workers, worker_ids=silent, silent_since=since
+            ):
+                return  # the others reported meanwhile, or another replica was first
+
+    async def purge(self, now: datetime) -> None:
+        """Removes the processes that are not kept any longer, and the minutes of their days."""
+        removed = 0
+        async for count in purge(self._database, self._transactions, self._policy, now):
+            removed += count
+        if removed:
+            logger.info("%d old processes were removed", removed)
+            await give_back_free_pages(self._database)
+        before = self._policy.before(now)
+        if before is not None:
+            await forget_minutes(self._database, before - SLOT_MARGIN)
+
+
+async def _attempt(what: str, work: Awaitable[object]) -> None:
+    try:
+        await work
+    except Unavailable as error:
+        logger.warning("%s failed: %s", what, error)
+    except Exception:
+        logger.exception("%s failed", what)

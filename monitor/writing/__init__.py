@@ -1,0 +1,1 @@
+"""The one way to write: operations share a transaction, and are answered after its commit."""

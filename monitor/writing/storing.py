@@ -1,0 +1,83 @@
+"""What a transaction changed, written together: one statement per table."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BindParameter, Table, bindparam, delete, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from db.session import upsert
+from monitor.entities import Process, Task, Worker
+from monitor.events import Event, encode_events
+from monitor.reading import rows
+from monitor.writing.tally import ACTIVITY, TOTALS, Tally
+
+# MariaDB takes statements of 16 MiB by default, in which escaping may double a text. Entities that
+# change little may be large, so this cannot be bounded by the reports that come in.
+EVENTS_BYTES = 4 * 1024 * 1024
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_REMOVE_TASKS = delete(models.tasks).where(models.tasks.c.process_id.in_(_IDS))
+_REMOVE_PROCESSES = delete(models.processes).where(models.processes.c.id.in_(_IDS))
+_ADD_EVENTS = insert(models.outbox)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """New states, in the order of their ids; ids of processes that go, with their tasks."""
+
+    workers: Sequence[Worker]
+    processes: Sequence[Process]
+    tasks: Sequence[Task]
+    removed: Sequence[str]
+    tally: Tally
+    events: Sequence[Event]
+
+
+async def store(connection: AsyncConnection, changes: Changes) -> None:
+    """Writes the changes, and their events into the outbox."""
+    await _upsert(connection, models.workers, map(rows.worker_values, changes.workers))
+    await _upsert(connection, models.processes, map(rows.process_values, changes.processes))
+    await _upsert(connection, models.tasks, map(rows.task_values, changes.tasks))
+    if changes.removed:
+        removed = {"ids": sorted(changes.removed)}
+        await connection.execute(_REMOVE_TASKS, removed)
+        await connection.execute(_REMOVE_PROCESSES, removed)
+    await _store_tally(connection, changes.tally)
+    for events in _encode_in_parts(changes.events) if changes.events else ():
+        await connection.execute(_ADD_EVENTS, [{"events": events}])
+
+
+async def _store_tally(connection: AsyncConnection, tally: Tally) -> None:
+    if any(tally.totals.values()):
+        totals = [{"shard": tally.shard, **tally.totals}]
+        await _upsert(connection, models.totals, totals, add=TOTALS)
+    keys = ("worker_id", "slot_seconds", "slot_at", "shard")
+    activity = [
+        dict(zip((*keys, *ACTIVITY), (*key, *tally.activity[key]), strict=True))
+        for key in sorted(tally.activity)
+    ]
+    await _upsert(connection, models.activity, activity, add=ACTIVITY)
+
+
+async def _upsert(
+    connection: AsyncConnection,
+    table: Table,
+    values: Iterable[Mapping[str, Any]],
+    *,
+    add: tuple[str, ...] = (),
+) -> None:
+    if changed := list(values):
+        await connection.execute(upsert(table, connection.dialect.name, add=add), changed)
+
+
+def _encode_in_parts(events: Sequence[Event]) -> Iterator[str]:
+    """All events in one text, unless that is larger than a statement should be."""
+    encoded = encode_events(events)
+    if len(encoded) <= EVENTS_BYTES or len(events) == 1:
+        yield encoded.decode()
+        return
+    half = len(events) // 2
+    yield from _encode_in_parts(events[:half])
+    yield from _encode_in_parts(events[half:])

@@ -1,0 +1,151 @@
+"""Boards hold what the API holds, page by page, and follow its changes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dashboard.address import Address, ProcessList
+from dashboard.api import Api, ApiGone
+from dashboard.boards.board import Outdated, Subscription
+from dashboard.boards.mirror import Mirror, listening
+from dashboard.boards.processes import ProcessBoard, ProcessesBoard, RunsBoard
+from dashboard.tabs import View
+from dashboard.view.panels import process_panel
+from tests.conftest import TOKEN
+from tests.dashboard.reporter import Reporter
+from tests.servers import MonitorServer
+
+
+@pytest.fixture
+async def mirror(api: MonitorServer) -> AsyncIterator[Mirror]:
+    mirror = Mirror(Api(api.url, TOKEN))
+    running = asyncio.create_task(mirror.run())
+    yield mirror
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def walk(api: Api, wanted: ProcessList) -> list[list[str]]:
+    """The ids of all pages of three."""
+    pages = []
+    while True:
+        board = ProcessesBoard(wanted, size=3)
+        await board.load(api)
+        ranked = sorted(board.processes.values(), key=board.rank, reverse=True)
+        pages.append([node["id"] for node in ranked])
+        if board.next_page is None:
+            return pages
+        wanted = replace(wanted, page=board.next_page)
+
+
+async def test_pages_have_every_process_once_newest_first(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("paged")
+    ids = [reporter.succeed(worker).id for _ in range(7)][::-1]
+    pages = await walk(mirror.api, ProcessList(worker))
+    assert pages == [ids[:3], ids[3:6], ids[6:]]
+
+
+@pytest.mark.parametrize("failures", [0, 2, 3, 4, 6])
+async def test_pages_have_every_process_once_errors_first(
+    mirror: Mirror, reporter: Reporter, failures: int
+) -> None:
+    worker = reporter.register("paged-errors")
+    failed = [reporter.fail(worker, "boom boom").id for _ in range(failures)][::-1]
+    others = [reporter.succeed(worker).id for _ in range(6 - failures)][::-1]
+    pages = await walk(mirror.api, ProcessList(worker, order="errors"))
+    assert pages == [(failed + others)[:3], (failed + others)[3:]]
+
+
+async def test_a_change_that_is_told_again_takes_no_row_away(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("repeated")
+    failed = reporter.fail(worker, "boom boom")
+    board = ProcessesBoard(ProcessList(worker, status="failed"))
+    await board.load(mirror.api)
+    [subscription] = board.subscriptions
+    node = board.processes[failed.id]
+    before = {**node, "status": "RUNNING", "revision": node["revision"] - 1}
+    subscription.apply({"kind": "UPDATED", "node": before})
+    assert set(board.processes) == {failed.id}
+    subscription.apply({"kind": "UPDATED", "node": {**before, "revision": node["revision"] + 1}})
+    assert board.processes == {}
+
+
+async def take_all(subscription: Subscription, changes: AsyncIterator[dict[str, Any]]) -> None:
+    async for change in changes:
+        subscription.apply(change)
+
+
+async def test_the_first_page_takes_in_what_starts_until_it_is_twice_as_long(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("growing")
+    old = {reporter.succeed(worker).id for _ in range(3)}
+    board = ProcessesBoard(ProcessList(worker), size=3)
+    await board.load(mirror.api)
+    new = [reporter.start(worker).id for _ in range(4)]
+    [subscription] = board.subscriptions
+    changes = mirror.api.changes(subscription.name, **subscription.variables, after=board.cursor)
+    async with asyncio.timeout(10), aclosing(changes):
+        while new[2] not in board.processes:
+            subscription.apply(await anext(changes))
+        assert set(board.processes) == {*old, *new[:3]}
+        with pytest.raises(Outdated):
+            await take_all(subscription, changes)
+    await board.load(mirror.api)
+    assert set(board.processes) == set(new[1:])
+
+
+async def test_a_view_is_one_for_all_that_look_at_it(mirror: Mirror, reporter: Reporter) -> None:
+    address = Address.parse(f"?worker={reporter.register('shared')}")
+    one, other = View(mirror, address), View(mirror, address)
+    assert one.boards == other.boards
+
+
+async def test_a_change_wakes_who_listens(mirror: Mirror, reporter: Reporter) -> None:
+    worker = reporter.register("waking")
+    view = View(mirror, Address.parse(f"?worker={worker}"))
+    wake = asyncio.Event()
+    with listening(view.boards, wake):
+        run = reporter.start(worker)
+        async with asyncio.timeout(10):
+            while run.id not in view.tables()["processes"]:
+                await wake.wait()
+                wake.clear()
+
+
+@pytest.mark.parametrize(
+    ("token", "port", "said"),
+    [("wrong", None, "refuses the dashboard's token"), (TOKEN, 9, "cannot be reached")],
+)
+async def test_why_there_is_nothing_to_see_is_said_in_words(
+    api: MonitorServer, token: str, port: int | None, said: str
+) -> None:
+    client = Api(f"http://127.0.0.1:{port or api.port}", token)
+    running = asyncio.create_task(client.run())
+    with pytest.raises(ApiGone, match=said):
+        await client.query("workers", after=None)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_nothing_is_said_of_other_runs_before_they_are_known(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("not-known-yet")
+    run = reporter.fail(worker, "boom")
+    board, runs = ProcessBoard(run.id), RunsBoard(worker)
+    await board.load(mirror.api)
+    unknown = str(process_panel(board, runs.beside(run.id)))
+    await runs.load(mirror.api)
+    known = str(process_panel(board, runs.beside(run.id)))
+    assert "Loading the other runs" in unknown
+    assert "No other run of this worker" not in unknown
+    assert "No other run of this worker has ended yet." in known
