@@ -17,15 +17,12 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import orjson
-from sqlalchemy import bindparam, insert, select
 
-from db import models
 from db.errors import CommitUnknown, is_conflict, is_unavailable
 from db.session import Database
-from monitor.entities import Entity
-from monitor.errors import Conflict, MonitorError, Unavailable
-from monitor.events import decode_entity, encode_entity
+from monitor.errors import MonitorError, Unavailable
 from monitor.limits import check_idempotency_key
+from monitor.writing.idempotency import Ledger, load_ledger
 from monitor.writing.loading import Memory, Needs
 from monitor.writing.transaction import Transaction
 
@@ -46,13 +43,6 @@ SHARDS = 16
 # commit_delay and commit_siblings.) A few reports at a time never wait.
 GATHERING_SECONDS = 0.002
 GATHERING_OPERATIONS = 4
-
-
-_KEYS = select(
-    models.idempotency_keys.c.key,
-    models.idempotency_keys.c.fingerprint,
-    models.idempotency_keys.c.answer,
-).where(models.idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
 
 
 class Operation(Generic[P, R]):
@@ -200,7 +190,9 @@ class Transactions:
             tx = Transaction(
                 connection, memory=self._memory, shard=self._shard, now=batch[0].arrived_at
             )
-            ledger = await _load_ledger(connection, batch)
+            ledger = await load_ledger(
+                connection, {job.key for job in batch if job.key is not None}
+            )
             await tx.load(job.operation.needs(**job.arguments) for job in batch)
             outcomes = [_run(tx, job, ledger) for job in batch]
             changed = await tx.store()
@@ -232,69 +224,14 @@ def _encode(operation: Operation[Any, Any], arguments: dict[str, Any]) -> bytes:
         return repr(arguments).encode("utf-8", "backslashreplace")
 
 
-def _run(tx: Transaction, job: _Job, ledger: "_Ledger") -> Any:
+def _run(tx: Transaction, job: _Job, ledger: Ledger) -> Any:
     """The operation's answer, or its refusal; a defect passes through and ends the batch."""
     tx.now = job.arrived_at
     try:
         if job.key is None:
             return job.operation.body(tx, **job.arguments)
-        return ledger.run(tx, job)
+        return ledger.answer(
+            job.key, job.fingerprint, lambda: job.operation.body(tx, **job.arguments), tx.now
+        )
     except MonitorError as refusal:
         return refusal
-
-
-async def _load_ledger(connection: Any, batch: Sequence[_Job]) -> "_Ledger":
-    keys = sorted({job.key for job in batch if job.key is not None})
-    if not keys:
-        return _Ledger({})
-    found = await connection.execute(_KEYS, {"keys": keys})
-    return _Ledger({key: (fingerprint, answer) for key, fingerprint, answer in found})
-
-
-class _Ledger:
-    """The idempotency keys a batch uses.
-
-    Two server processes that get the same key at the same moment both insert it; the database
-    refuses one with a duplicate key, its batch runs again, and then finds the first answer.
-    """
-
-    def __init__(self, known: dict[str, tuple[str, str]]) -> None:
-        self._known = known
-        self._new: list[dict[str, Any]] = []
-
-    def run(self, tx: Transaction, job: _Job) -> Any:
-        assert job.key is not None
-        if job.key in self._known:
-            fingerprint, answer = self._known[job.key]
-            if fingerprint != job.fingerprint:
-                raise Conflict("idempotencyKey: was used before with another input")
-            return _decode_answer(orjson.loads(answer))
-        result = job.operation.body(tx, **job.arguments)
-        answer = orjson.dumps(_encode_answer(result)).decode()
-        self._known[job.key] = (job.fingerprint, answer)
-        self._new.append(
-            {
-                "key": job.key,
-                "fingerprint": job.fingerprint,
-                "answer": answer,
-                "created_at": tx.now,
-            }
-        )
-        return result
-
-    async def store(self, connection: Any) -> None:
-        if self._new:
-            await connection.execute(insert(models.idempotency_keys), self._new)
-
-
-def _encode_answer(answer: Any) -> Any:
-    """Entities as text, sequences of them as lists."""
-    if isinstance(answer, list | tuple):
-        return [_encode_answer(part) for part in answer]
-    return encode_entity(cast(Entity, answer)).decode()
-
-
-def _decode_answer(answer: Any) -> Any:
-    if isinstance(answer, list):
-        return tuple(_decode_answer(part) for part in answer)
-    return decode_entity(answer)
