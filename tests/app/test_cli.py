@@ -188,16 +188,17 @@ def test_migrating_makes_the_tables_and_checking_finds_them_right(tmp_path: Path
 
 
 def test_purging_says_what_it_would_do_and_then_does_it(tmp_path: Path) -> None:
+    # One each 2.4 hours; the limit lies between two, however long the commands take.
     assert run(tmp_path, "demo", "--seed-processes", "300").returncode == 0
-    would = run(tmp_path, "purge", "--days", "15", "--dry-run")
+    would = run(tmp_path, "purge", "--days", "15.05", "--dry-run")
     number = int(would.stdout.split()[0])
     assert would.stdout == f"{number} processes would be removed\n"
     assert 100 < number < 200
     full = (tmp_path / "monitor.db").stat().st_size
-    done = run(tmp_path, "purge", "--compact", MONITOR_RETENTION_DAYS="15")
+    done = run(tmp_path, "purge", "--compact", MONITOR_RETENTION_DAYS="15.05")
     assert (done.returncode, done.stdout) == (0, f"{number} processes were removed\n")
     assert (tmp_path / "monitor.db").stat().st_size < full
-    assert run(tmp_path, "purge", "--days", "15", "--dry-run").stdout.startswith("0 ")
+    assert run(tmp_path, "purge", "--days", "15.05", "--dry-run").stdout.startswith("0 ")
     assert run(tmp_path, "check").returncode == 0
 
 
