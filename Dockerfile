@@ -12,7 +12,7 @@ RUN python -m venv /opt/process-monitor
 COPY requirements.lock ./
 # Wheels only: every locked package has one for this Python, so no compiler is needed.
 RUN /opt/process-monitor/bin/pip install --require-hashes --only-binary :all: -r requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app/ app/
 COPY monitor/ monitor/
 COPY graph/ graph/
