@@ -8,7 +8,7 @@ from typing import Any, cast
 import strawberry
 
 from graph.inputs import ProcessFilter, TaskFilter, WorkerFilter
-from graph.types import Process, Task, Worker
+from graph.types.nodes import Process, Task, Worker
 from monitor import entities
 from monitor.events import ChangeKind, Event
 from monitor.feed.log import Cursor
