@@ -232,9 +232,7 @@ class Task(Node):
         return self.entity.runtime(datetime.now(UTC)) / MICROSECOND / 1e6
 
 
-async def load_with_rows(
-    connection: Connection[Process], info: GraphInfo
-) -> Connection[Process]:
+async def load_with_rows(connection: Connection[Process], info: GraphInfo) -> Connection[Process]:
     """The connection; what its document asks of every row is loaded for all rows at once."""
     loaders = info.context.loaders
     rows = [edge.node for edge in connection.edges]
