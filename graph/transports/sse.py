@@ -16,8 +16,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from graph.execution.engine import Prepared
-from graph.fanout.channels import Channels, Errors, Subscriber
+from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
+from graph.fanout.sink import Errors
+from graph.fanout.subscriber import Subscriber
 from graph.transports.requests import GraphRequest
 from monitor.auth import Principal
 from monitor.feed.log import Cursor

@@ -18,8 +18,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from graph.context import Context
 from graph.execution.engine import Engine, error_of
-from graph.fanout.channels import Channels, Errors, Subscriber
+from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
+from graph.fanout.sink import Errors
+from graph.fanout.subscriber import Subscriber
 from graph.loaders import Loaders
 from graph.scalars import encode
 from graph.transports.requests import BadRequest, GraphRequest, parse_parameters

@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.errors import DatabaseUnavailable
 from db.session import Database
 from graph.execution.engine import Engine
-from graph.fanout.channels import Channels, Errors, Subscriber
+from graph.fanout.channels import Channels
+from graph.fanout.sink import Errors
+from graph.fanout.subscriber import Subscriber
 from graph.schema import create_schema
 from monitor.auth import WRITER
 from monitor.entities import Process, ProcessStatus, TaskDefinition
