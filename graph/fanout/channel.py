@@ -69,8 +69,10 @@ class Channel:
         self._forget_payloads()
 
     def leave(self, subscriber: Subscriber) -> None:
+        if subscriber not in self.members:
+            return  # it failed before, and now its transport ends it
         self._joined.pop(subscriber, None)
-        self.members.discard(subscriber)
+        self.members.remove(subscriber)
         self._forget_payloads()
         if not self.members:
             self._on_empty()
