@@ -49,7 +49,7 @@ The API works without it.</p>
 
 
 def create_explorer_router(assets: Path = ASSETS) -> APIRouter:
-    """Serves the files that they load under `/graphql/static`, and nothing outside their folder."""
+    """Serves the explorer's own files under `/graphql/static`, and nothing outside their folder."""
     router = APIRouter()
     # Not mounted: an APIRouter drops mounts when it is included. The folder may not be built yet.
     files = StaticFiles(directory=assets, check_dir=False)
