@@ -17,8 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.supervisors import Multiprocess
 from websockets.http11 import Request
 
-from graph.transports.sse import CONNECTION_EXTENSION
-from graph.transports.websocket import PUSH_EXTENSION
+from graph.transports.extensions import CONNECTION_EXTENSION, PUSH_EXTENSION
 
 # Bounds what the kernel holds for a reader that is slow; the process holds as much again at most.
 SEND_BUFFER_BYTES = 128 * 1024

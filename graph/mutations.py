@@ -4,7 +4,7 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.inputs import EndProcessInput, RegisterWorkerInput, UpdateTaskInput
-from graph.types import Process, Task, Worker
+from graph.types.nodes import Process, Task, Worker
 from monitor import processes, tasks, workers
 from monitor.writing.transactions import Transactions
 

@@ -17,18 +17,9 @@ from graph.inputs import (
     WorkerOrder,
     convert_order,
 )
-from graph.types import (
-    ActivityPoint,
-    Node,
-    Process,
-    ProcessConnection,
-    Summary,
-    Task,
-    TaskConnection,
-    Worker,
-    WorkerConnection,
-    load_with_rows,
-)
+from graph.types.connections import Connection
+from graph.types.figures import ActivityPoint, Summary
+from graph.types.nodes import Node, Process, Task, Worker, load_with_rows
 from monitor.ids import kind_of
 from monitor.reading import figures, filters, reads
 from monitor.reading.pages import PageRequest
@@ -76,16 +67,15 @@ class Query:
         before: str | None = None,
         filter: WorkerFilter | None = None,
         order_by: WorkerOrder | None = None,
-    ) -> WorkerConnection:
-        return WorkerConnection.of(
-            await reads.list_page(
-                info.context.monitor.database,
-                reads.WORKERS,
-                filter.convert() if filter else filters.WorkerFilter(),
-                convert_order(order_by, WORKERS_BY_DEFAULT),
-                PageRequest(first, after, last, before),
-            )
+    ) -> Connection[Worker]:
+        page = await reads.list_page(
+            info.context.monitor.database,
+            reads.WORKERS,
+            filter.convert() if filter else filters.WorkerFilter(),
+            convert_order(order_by, WORKERS_BY_DEFAULT),
+            PageRequest(first, after, last, before),
         )
+        return Connection.of(page, Worker.of)
 
     @strawberry.field
     async def process(self, info: GraphInfo, id: strawberry.ID) -> Process | None:
@@ -101,7 +91,7 @@ class Query:
         before: str | None = None,
         filter: ProcessFilter | None = None,
         order_by: ProcessOrder | None = None,
-    ) -> ProcessConnection:
+    ) -> Connection[Process]:
         page = await reads.list_page(
             info.context.monitor.database,
             reads.PROCESSES,
@@ -109,7 +99,7 @@ class Query:
             convert_order(order_by, PROCESSES_BY_DEFAULT),
             PageRequest(first, after, last, before),
         )
-        return await load_with_rows(ProcessConnection.of(page), info)
+        return await load_with_rows(Connection.of(page, Process.of), info)
 
     @strawberry.field
     async def task(self, info: GraphInfo, id: strawberry.ID) -> Task | None:
@@ -125,16 +115,15 @@ class Query:
         before: str | None = None,
         filter: TaskFilter | None = None,
         order_by: TaskOrder | None = None,
-    ) -> TaskConnection:
-        return TaskConnection.of(
-            await reads.list_page(
-                info.context.monitor.database,
-                reads.TASKS,
-                filter.convert() if filter else filters.TaskFilter(),
-                convert_order(order_by, TASKS_BY_DEFAULT),
-                PageRequest(first, after, last, before),
-            )
+    ) -> Connection[Task]:
+        page = await reads.list_page(
+            info.context.monitor.database,
+            reads.TASKS,
+            filter.convert() if filter else filters.TaskFilter(),
+            convert_order(order_by, TASKS_BY_DEFAULT),
+            PageRequest(first, after, last, before),
         )
+        return Connection.of(page, Task.of)
 
     @strawberry.field
     async def summary(self, info: GraphInfo) -> Summary:

@@ -19,7 +19,7 @@ from graph.mutations import Mutation
 from graph.queries import Query
 from graph.scalars import DATE_TIME
 from graph.subscriptions import Subscription
-from graph.types import Process, Task, Worker
+from graph.types.nodes import Process, Task, Worker
 
 
 def create_schema() -> strawberry.Schema:

@@ -1,14 +1,14 @@
-"""The Subscription type: what there is to follow. `channels` delivers what happens."""
+"""The Subscription type: what there is to follow. `graph.fanout` delivers what happens."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import strawberry
 
 from graph.inputs import ProcessFilter, TaskFilter, WorkerFilter
-from graph.types import Process, Task, Worker
+from graph.types.nodes import Process, Task, Worker
 from monitor import entities
 from monitor.events import ChangeKind, Event
 from monitor.feed.log import Cursor
@@ -58,37 +58,37 @@ def _follow(matching: filters.Filter, after: str | None) -> Following:
     "answered with CURSOR_EXPIRED."
 )
 class Subscription:
-    """Each field says what to follow, in the place of its first event; the rest is the hub's.
+    """Each field says what to follow, in the place of its first event; `Channels` takes it there.
 
     Strawberry converts the arguments that way, and events need no generator per subscriber.
     """
 
-    @strawberry.subscription
+    @strawberry.subscription(graphql_type=WorkerEvent)
     async def workers(
         self,
         filter: WorkerFilter | None = None,
         after: str | None = None,
-    ) -> AsyncGenerator[WorkerEvent, None]:
+    ) -> AsyncIterator[Following]:
         matching = filter.convert() if filter else filters.WorkerFilter()
-        yield cast(WorkerEvent, _follow(matching, after))
+        yield _follow(matching, after)
 
-    @strawberry.subscription
+    @strawberry.subscription(graphql_type=ProcessEvent)
     async def processes(
         self,
         filter: ProcessFilter | None = None,
         after: str | None = None,
-    ) -> AsyncGenerator[ProcessEvent, None]:
+    ) -> AsyncIterator[Following]:
         matching = filter.convert() if filter else filters.ProcessFilter()
-        yield cast(ProcessEvent, _follow(matching, after))
+        yield _follow(matching, after)
 
-    @strawberry.subscription
+    @strawberry.subscription(graphql_type=TaskEvent)
     async def tasks(
         self,
         filter: TaskFilter | None = None,
         after: str | None = None,
-    ) -> AsyncGenerator[TaskEvent, None]:
+    ) -> AsyncIterator[Following]:
         matching = filter.convert() if filter else filters.TaskFilter()
-        yield cast(TaskEvent, _follow(matching, after))
+        yield _follow(matching, after)
 
 
 def event_type(event: Event, cursor: Cursor) -> WorkerEvent | ProcessEvent | TaskEvent:

@@ -11,6 +11,7 @@ import secrets
 from asyncio import Future
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from inspect import isawaitable
 from types import CoroutineType
@@ -125,38 +126,44 @@ class Engine:
         *,
         variables: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
-        root: object = None,
     ) -> Response:
-        """The response of a query, a mutation, or (with the event as `root`) of one event.
+        """The response of a query or a mutation.
 
         Never raises for what a client sent; a response without `data` was not executed.
         """
         if refused := _refuse(self.schema, prepared, variables):
             return refused
-        assert prepared.document is not None
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 if prepared.asks_feed_cursor:
                     context.feed_cursor = str(Cursor(context.monitor.live.now()))
-                result = execute(
-                    self.schema,
-                    prepared.document,
-                    root_value=root,
-                    context_value=context,
-                    variable_values=dict(variables or {}),
-                    operation_name=operation_name,
-                    is_awaitable=_is_awaitable,
-                    hide_suggestions=False,
-                    executor_class=ShortExecutor,
-                )
-                if isawaitable(result):
-                    result = await result
+                result = await self._execute(prepared, context, variables, operation_name)
         except TimeoutError:
             limit = f"It took longer than {self._timeout_seconds:g} s"
             return {"data": None, "errors": [error_of(Unavailable(limit))]}
         except MonitorError as error:
             return {"data": None, "errors": [error_of(error)]}
         return _response(result)
+
+    async def _execute(
+        self,
+        prepared: Prepared,
+        context: Context,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+    ) -> ExecutionResult:
+        assert prepared.document is not None
+        result = execute(
+            self.schema,
+            prepared.document,
+            context_value=context,
+            variable_values=dict(variables or {}),
+            operation_name=operation_name,
+            is_awaitable=_is_awaitable,
+            hide_suggestions=False,
+            executor_class=ShortExecutor,
+        )
+        return await result if isawaitable(result) else result
 
     async def subscribe(
         self,
@@ -165,7 +172,7 @@ class Engine:
         *,
         variables: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
-    ) -> tuple[Executor[Any], Any] | Response:
+    ) -> tuple[Executor[Any], object] | Response:
         """An executor for the events of a subscription, and what its field says to follow.
 
         A response with errors instead when it cannot be run.
@@ -183,18 +190,24 @@ class Engine:
         )
         if isinstance(executor, list):
             return {"errors": [format_error(error) for error in executor]}
-        stream = create_source_event_stream(executor)
-        if _is_awaitable(stream):
-            stream = await stream
-        if isinstance(stream, ExecutionResult):
-            return {"errors": [format_error(error) for error in stream.errors or ()]}
-        events = cast(AsyncGenerator[Any, None], stream)
         try:
-            return executor, await anext(events)
+            told = await _begin(executor)
         except MonitorError as error:
             return {"errors": [error_of(error)]}
-        finally:
-            await events.aclose()
+        if isinstance(told, ExecutionResult):
+            return {"errors": [format_error(error) for error in told.errors or ()]}
+        return executor, told
+
+
+async def _begin(executor: Executor[Any]) -> object:
+    """What the stream of a subscription begins with; a result with errors when it does not."""
+    stream = create_source_event_stream(executor)
+    if _is_awaitable(stream):
+        stream = await stream
+    if isinstance(stream, ExecutionResult):
+        return stream
+    async with aclosing(cast(AsyncGenerator[object, None], stream)) as told:
+        return await anext(told)
 
 
 def _refuse(

@@ -1,7 +1,7 @@
-"""The pages for people in front of GraphQL and REST: no file of theirs comes from another host.
+"""What people see in front of GraphQL and REST: no file of it comes from another host.
 
-`make install` builds them from npm packages into `static/explorer`. Anyone may load them: they hold
-no data, and send the token that a person gives them.
+`make install` builds the explorer and Swagger UI from npm packages into `static/explorer`. Anyone
+may load them: they hold no data, and send the token that a person gives them.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ import graph
 
 ASSETS = Path(graph.__file__).parent / "static" / "explorer"
 
-PAGE_HEADERS = {
+HTML_HEADERS = {
     "Content-Security-Policy": "; ".join(
         [
             "default-src 'self'",
@@ -49,7 +49,7 @@ The API works without it.</p>
 
 
 def create_explorer_router(assets: Path = ASSETS) -> APIRouter:
-    """Serves the pages' own files under `/graphql/static`, and nothing outside their folder."""
+    """Serves the explorer's own files under `/graphql/static`, and nothing outside their folder."""
     router = APIRouter()
     # Not mounted: an APIRouter drops mounts when it is included. The folder may not be built yet.
     files = StaticFiles(directory=assets, check_dir=False)
@@ -58,7 +58,7 @@ def create_explorer_router(assets: Path = ASSETS) -> APIRouter:
     async def explorer_file(name: str, request: Request) -> Response:
         response = await files.get_response(name, request.scope)
         for header in ("Cache-Control", "X-Content-Type-Options"):
-            response.headers[header] = PAGE_HEADERS[header]
+            response.headers[header] = HTML_HEADERS[header]
         return response
 
     return router
@@ -66,15 +66,15 @@ def create_explorer_router(assets: Path = ASSETS) -> APIRouter:
 
 def explorer_response(assets: Path = ASSETS) -> Response:
     """The GraphQL explorer, for `GET /graphql` from a browser."""
-    return _page(assets / "explorer.html")
+    return _html(assets / "explorer.html")
 
 
 def docs_response(assets: Path = ASSETS) -> Response:
     """Swagger UI over `/openapi.json`, for `GET /docs`."""
-    return _page(assets / "docs.html")
+    return _html(assets / "docs.html")
 
 
-def _page(page: Path) -> Response:
-    if not page.is_file():
-        return HTMLResponse(NOT_BUILT, status_code=503, headers=PAGE_HEADERS)
-    return FileResponse(page, headers=PAGE_HEADERS, media_type="text/html")
+def _html(file: Path) -> Response:
+    if not file.is_file():
+        return HTMLResponse(NOT_BUILT, status_code=503, headers=HTML_HEADERS)
+    return FileResponse(file, headers=HTML_HEADERS, media_type="text/html")

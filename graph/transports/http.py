@@ -114,7 +114,7 @@ class HttpEndpoint:
 
 
 def wants_explorer(request: Request) -> bool:
-    """A browser that opens the page, rather than a client that sends a query."""
+    """A browser that opens the explorer, rather than a client that sends a query."""
     return (
         request.method == "GET"
         and "query" not in request.query_params

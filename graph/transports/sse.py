@@ -9,22 +9,23 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from graph.execution.engine import Prepared
-from graph.fanout.channels import Channels, Errors, Subscriber
+from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
+from graph.fanout.sink import Errors
+from graph.fanout.subscriber import Subscriber
+from graph.transports.extensions import CONNECTION_EXTENSION, Connection
 from graph.transports.requests import GraphRequest
 from monitor.auth import Principal
 from monitor.feed.log import Cursor
 
 MEDIA_TYPE = "text/event-stream"
-# The server's extension to ASGI; see app.server.
-CONNECTION_EXTENSION = "process_monitor.connection"
 # Who takes nothing while the server shuts down does not hold it up for longer.
 CLOSE_SECONDS = 1.0
 _HEADERS = [
@@ -32,22 +33,6 @@ _HEADERS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-
-
-class Connection(Protocol):
-    """What the server's extension offers."""
-
-    closing: asyncio.Event
-
-    @property
-    def has_room(self) -> bool:
-        """False while what was written is not taken."""
-
-    async def room(self) -> None:
-        """Returns when there is room, or the client is gone."""
-
-    def abort(self) -> None:
-        """Closes the connection without waiting for the client to take what was written."""
 
 
 class EventStream(Response):

@@ -1,7 +1,7 @@
 """GraphQL over WebSocket: the server side of graphql-transport-ws.
 
-https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md — written here, on ASGI itself,
-since events are pushed to thousands of sockets without a task or a queue for each.
+Written here, on ASGI itself, since events are pushed to thousands of sockets without a task or a
+queue for each.
 """
 
 import asyncio
@@ -9,20 +9,33 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
-import orjson
 from graphql import OperationType
 from starlette.types import Message, Receive, Scope, Send
 
 from graph.context import Context
-from graph.execution.engine import Engine, error_of
-from graph.fanout.channels import Channels, Errors, Subscriber
+from graph.execution.engine import Engine, Prepared, error_of
+from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
+from graph.fanout.sink import Errors
+from graph.fanout.subscriber import Subscriber
 from graph.loaders import Loaders
 from graph.scalars import encode
-from graph.transports.requests import BadRequest, GraphRequest, parse_parameters
+from graph.transports.extensions import PUSH_EXTENSION, Pusher
+from graph.transports.protocol import (
+    SUBPROTOCOL,
+    CloseCode,
+    Violation,
+    encode_message,
+    encode_next,
+    encode_pong,
+    parse_id,
+    parse_init,
+    parse_message,
+    parse_request,
+)
+from graph.transports.requests import GraphRequest
 from monitor.auth import Authenticator, Principal, bearer_token
 from monitor.errors import InvalidInput, Unauthenticated
 from monitor.feed.log import Cursor
@@ -30,48 +43,7 @@ from monitor.monitor import Monitor
 
 logger = logging.getLogger(__name__)
 
-SUBPROTOCOL = "graphql-transport-ws"
 MAX_OPERATIONS = 100
-MAX_ID_LENGTH = 256
-# The server's extension to ASGI; see app.server.
-PUSH_EXTENSION = "process_monitor.push"
-
-
-class CloseCode(IntEnum):
-    """Why the server closes a socket (the protocol's codes)."""
-
-    INVALID_MESSAGE = 4400
-    UNAUTHORIZED = 4401
-    FORBIDDEN = 4403
-    SUBPROTOCOL_NOT_ACCEPTABLE = 4406
-    INITIALISATION_TIMEOUT = 4408
-    ID_IN_USE = 4409
-    TOO_MANY_INITIALISATIONS = 4429
-
-
-class Pusher(Protocol):
-    """Writes to a socket at once, or not at all."""
-
-    def frame(self, text: bytes) -> bytes:
-        """A text message as it goes over the wire."""
-
-    @property
-    def has_room(self) -> bool:
-        """False while the socket's buffer is full, or it is closing."""
-
-    async def room(self) -> None:
-        """Returns when the buffer is not full any more, or the client is gone."""
-
-    def push(self, frame: bytes) -> bool:
-        """False, and nothing written, while there is no room."""
-
-
-class Violation(Exception):
-    """The client broke the protocol: the socket is closed with this code and reason."""
-
-    def __init__(self, code: CloseCode, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 class SocketEndpoint:
@@ -142,9 +114,9 @@ class Socket:
                 case "subscribe":
                     await self._subscribe(message, principal)
                 case "complete":
-                    self._complete(_operation_id(message))
+                    self._complete(parse_id(message))
                 case "ping":
-                    await self.send_text(_pong(message))
+                    await self.send_text(encode_pong(message))
                 case "pong":
                     pass
                 case "connection_init":
@@ -189,50 +161,28 @@ class Socket:
             ) from None
         if message is None:
             return None
-        if message.get("type") != "connection_init":
-            raise Violation(CloseCode.UNAUTHORIZED, "Unauthorized")
-        payload = message.get("payload")
-        if not isinstance(payload, dict | None):
-            raise Violation(CloseCode.INVALID_MESSAGE, "The payload must be an object")
+        given = parse_init(message)
+        # In the message, as browsers can send it, or else with the handshake.
+        token = bearer_token(self._authorization if given is None else given)
         try:
-            principal = self._endpoint.authenticator.principal(self._token(payload or {}))
+            principal = self._endpoint.authenticator.principal(token)
         except Unauthenticated:
             raise Violation(CloseCode.FORBIDDEN, "Forbidden") from None
-        await self.send_text(_encode("connection_ack"))
+        await self.send_text(encode_message("connection_ack"))
         return principal
-
-    def _token(self, payload: Mapping[str, Any]) -> str | None:
-        """From the payload, as browsers can send it, or else from the handshake's header."""
-        for name, value in payload.items():
-            if name.lower() == "authorization" and isinstance(value, str):
-                return bearer_token(value)
-        return bearer_token(self._authorization)
 
     async def _next_message(self) -> dict[str, Any] | None:
         """The next message; None when the client went away. Raises Violation."""
         received: Message = await self._receive()
         if received["type"] == "websocket.disconnect":
             return None
-        text = received.get("text")
-        try:
-            message = orjson.loads(text) if text is not None else None
-        except orjson.JSONDecodeError:
-            message = None
-        if not isinstance(message, dict):
-            raise Violation(CloseCode.INVALID_MESSAGE, "A message must be a JSON object in a text")
-        return message
+        return parse_message(received.get("text"))
 
     async def _subscribe(self, message: Mapping[str, Any], principal: Principal) -> None:
-        id_ = _operation_id(message)
+        id_ = parse_id(message)
         if id_ in self._operations:
             raise Violation(CloseCode.ID_IN_USE, f"Subscriber for {id_} already exists")
-        payload = message.get("payload")
-        try:
-            if not isinstance(payload, dict):
-                raise BadRequest(400, "The payload must be an object")
-            request = parse_parameters(payload)
-        except BadRequest as error:
-            raise Violation(CloseCode.INVALID_MESSAGE, str(error)) from None
+        request = parse_request(message)
         if len(self._operations) >= MAX_OPERATIONS:
             too_many = InvalidInput("id", f"a socket has at most {MAX_OPERATIONS} operations")
             # Waits for room: who sends more and more, and reads nothing, is not read any further.
@@ -259,25 +209,34 @@ class Socket:
             await self._fail(id_, [error_of(error)])
 
     async def _start(self, id_: str, request: GraphRequest, principal: Principal) -> None:
-        endpoint = self._endpoint
-        prepared = endpoint.engine.prepare(request.query)
+        prepared = self._endpoint.engine.prepare(request.query)
         if prepared.operation_type(request.operation_name) is OperationType.SUBSCRIPTION:
-            started = await endpoint.channels.subscribe(
-                Operation(self, id_),
-                prepared,
-                principal,
-                variables=request.variables,
-                operation_name=request.operation_name,
-            )
-            if isinstance(started, Subscriber):
-                self._operations[id_] = started
-            else:
-                await self._fail(id_, started)
-            return
-        context = Context(endpoint.monitor, principal, Loaders(endpoint.monitor.database))
-        response = await endpoint.engine.run(
+            await self._follow(id_, prepared, request, principal)
+        else:
+            await self._answer(id_, prepared, request, principal)
+
+    async def _follow(
+        self, id_: str, prepared: Prepared, request: GraphRequest, principal: Principal
+    ) -> None:
+        started = await self._endpoint.channels.subscribe(
+            Operation(self, id_),
             prepared,
-            context,
+            principal,
+            variables=request.variables,
+            operation_name=request.operation_name,
+        )
+        if isinstance(started, Subscriber):
+            self._operations[id_] = started
+        else:
+            await self._fail(id_, started)
+
+    async def _answer(
+        self, id_: str, prepared: Prepared, request: GraphRequest, principal: Principal
+    ) -> None:
+        monitor = self._endpoint.monitor
+        response = await self._endpoint.engine.run(
+            prepared,
+            Context(monitor, principal, Loaders(monitor.database)),
             variables=request.variables,
             operation_name=request.operation_name,
         )
@@ -285,14 +244,14 @@ class Socket:
             await self._fail(id_, response["errors"])
             return
         async with self.turn():
-            await self.send_text(_next(id_, encode(response)))
-        await self.send_text(_encode("complete", id=id_))
+            await self.send_text(encode_next(id_, encode(response)))
+        await self.send_text(encode_message("complete", id=id_))
         self._forget(id_)
 
     async def _fail(self, id_: str, errors: Errors) -> None:
         """Only then is the id free again: its operation counts until its end is on its way."""
         with contextlib.suppress(ConnectionError):
-            await self.send_text(_encode("error", id=id_, payload=errors))
+            await self.send_text(encode_message("error", id=id_, payload=errors))
         self._forget(id_)
 
 
@@ -319,41 +278,15 @@ class Operation:
         frame = frames.get(self._id)
         if frame is None:
             # Clients number their operations, so most of them share even the frame.
-            frame = frames[self._id] = pusher.frame(_next(self._id, payload))
+            frame = frames[self._id] = pusher.frame(encode_next(self._id, payload))
         return pusher.push(frame)
 
     async def send(self, payload: bytes, cursor: Cursor) -> None:
         del cursor
-        await self._socket.send_text(_next(self._id, payload))
+        await self._socket.send_text(encode_next(self._id, payload))
 
     def fail(self, errors: Errors) -> None:
         self._socket.fail(self._id, errors)
-
-
-def _operation_id(message: Mapping[str, Any]) -> str:
-    id_ = message.get("id")
-    if not isinstance(id_, str) or not 0 < len(id_) <= MAX_ID_LENGTH:
-        raise Violation(CloseCode.INVALID_MESSAGE, "id: must be a text of 1 to 256 characters")
-    return id_
-
-
-def _pong(ping: Mapping[str, Any]) -> bytes:
-    payload = ping.get("payload")
-    try:
-        if not isinstance(payload, dict | None):
-            raise TypeError("not an object")
-        return _encode("pong", payload=payload)
-    except TypeError as error:  # what orjson raises, too, for what is nested too deeply
-        raise Violation(CloseCode.INVALID_MESSAGE, f"The payload of a ping: {error}") from None
-
-
-def _next(id_: str, payload: bytes) -> bytes:
-    return b'{"id":' + orjson.dumps(id_) + b',"type":"next","payload":' + payload + b"}"
-
-
-def _encode(type_: str, **fields: object) -> bytes:
-    given = {name: value for name, value in fields.items() if value is not None}
-    return orjson.dumps({"type": type_, **given})
 
 
 async def _close(send: Send, code: CloseCode, reason: str) -> None:

@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.errors import DatabaseUnavailable
 from db.session import Database
 from graph.execution.engine import Engine
-from graph.fanout.channels import Channels, Errors, Subscriber
+from graph.fanout.channels import Channels
+from graph.fanout.sink import Errors
+from graph.fanout.subscriber import Subscriber
 from graph.schema import create_schema
 from monitor.auth import WRITER
 from monitor.entities import Process, ProcessStatus, TaskDefinition
@@ -127,6 +129,10 @@ class Parts:
 
     async def follow(self, query: str, **variables: Any) -> Recorder:
         recorder = Recorder()
+        await self.subscribe(recorder, query, **variables)
+        return recorder
+
+    async def subscribe(self, recorder: Recorder, query: str, **variables: Any) -> Subscriber:
         started = await self.channels.subscribe(
             recorder,
             self.engine.prepare(query),
@@ -135,7 +141,7 @@ class Parts:
             operation_name=None,
         )
         assert isinstance(started, Subscriber), started
-        return recorder
+        return started
 
     async def tell(self, *revisions: int, process: Process = PROCESS) -> Position:
         changes = [replace(process, revision=revision) for revision in revisions]
@@ -221,6 +227,17 @@ async def test_what_nobody_can_read_ends_subscriptions_instead_of_being_skipped(
     assert (await (await parts.follow(REVISIONS, after=str(Cursor(before)))).until(1))[0] != []
     await parts.tell(3)
     assert await (await parts.follow(REVISIONS, after=str(Cursor(after)))).revisions(1) == [3]
+
+
+async def test_the_second_end_of_a_subscription_leaves_a_later_one_alone(parts: Parts) -> None:
+    failed = await parts.subscribe(Recorder(), REVISIONS)
+    parts.channels.on_reset()
+    later = await parts.subscribe(Recorder(), REVISIONS)
+    # What a transport does with every subscription in the end.
+    failed.stop()
+    assert (parts.channels.open_channels, parts.channels.open_subscriptions) == (1, 1)
+    later.stop()
+    assert (parts.channels.open_channels, parts.channels.open_subscriptions) == (0, 0)
 
 
 async def test_a_resumed_commit_goes_on_behind_the_event_of_the_cursor(parts: Parts) -> None:

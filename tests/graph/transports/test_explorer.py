@@ -53,13 +53,13 @@ async def test_nothing_outside_the_folder_is_served(http: httpx.AsyncClient, nam
     assert "secret" not in response.text
 
 
-def test_pages_that_are_not_built_say_how_to_build_them(assets: Path) -> None:
+def test_an_explorer_that_is_not_built_says_how_to_build_it(assets: Path) -> None:
     for response in (explorer_response(assets), docs_response(assets)):
         assert response.status_code == 503
         assert b"make install" in response.body
 
 
-def test_pages_may_neither_be_framed_nor_run_inline_scripts() -> None:
+def test_the_explorer_may_neither_be_framed_nor_run_inline_scripts() -> None:
     for response in (explorer_response(), docs_response()):
         assert response.status_code == 200
         policy = dict(
@@ -69,9 +69,9 @@ def test_pages_may_neither_be_framed_nor_run_inline_scripts() -> None:
         assert policy["frame-ancestors"] == "'none'"
 
 
-@pytest.mark.parametrize("page", ["explorer.html", "docs.html"])
-def test_every_file_that_a_page_loads_comes_with_the_product(page: str) -> None:
-    html = (ASSETS / page).read_text("utf-8")
+@pytest.mark.parametrize("document", ["explorer.html", "docs.html"])
+def test_every_file_that_the_explorer_loads_comes_with_the_product(document: str) -> None:
+    html = (ASSETS / document).read_text("utf-8")
     loaded = re.findall(r'<(?:script|link|img)\b[^>]*?(?:src|href)="([^"]+)"', html)
     assert loaded
     for address in loaded:

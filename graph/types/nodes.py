@@ -1,10 +1,10 @@
-"""The object types: entities as clients see them.
+"""Entities as clients see them.
 
 Scalars are copied when an object is made, so that reading a field is a plain attribute access.
 """
 
 from datetime import UTC, datetime
-from typing import Self, TypeVar
+from typing import Self
 
 import strawberry
 
@@ -13,13 +13,13 @@ from graph.execution.executor import AT_HAND, NotAtHand
 from graph.execution.selection import selected_fields
 from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
 from graph.loaders import ProcessPageKey
+from graph.types.connections import Connection
+from graph.types.figures import ProcessCounts
 from monitor import entities
 from monitor.entities import MICROSECOND, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
-from monitor.reading import figures, filters
-from monitor.reading.pages import Page, PageRequest
-
-E = TypeVar("E")
+from monitor.reading import filters
+from monitor.reading.pages import PageRequest
 
 
 def _current_task_at_hand(process: "Process") -> "Task | None":
@@ -50,21 +50,6 @@ class TaskDefinition:
     name: str
     version: str
     position: int
-
-
-@strawberry.type
-class ProcessCounts:
-    total: int
-    running: int
-    succeeded: int
-    failed: int
-
-    @classmethod
-    def of(cls, counted: entities.Worker | figures.Totals) -> Self:
-        running, succeeded, failed = counted.running, counted.succeeded, counted.failed
-        return cls(
-            total=running + succeeded + failed, running=running, succeeded=succeeded, failed=failed
-        )
 
 
 @strawberry.type
@@ -126,7 +111,7 @@ class Worker(Node):
         before: str | None = None,
         filter: ProcessFilter | None = None,
         order_by: ProcessOrder | None = None,
-    ) -> "ProcessConnection":
+    ) -> "Connection[Process]":
         key = ProcessPageKey(
             self.id,
             filter.convert() if filter else filters.ProcessFilter(),
@@ -134,7 +119,7 @@ class Worker(Node):
             PageRequest(first, after, last, before),
         )
         page = await info.context.loaders.process_pages.load(key)
-        return await load_with_rows(ProcessConnection.of(page), info)
+        return await load_with_rows(Connection.of(page, Process.of), info)
 
 
 @strawberry.type
@@ -247,79 +232,7 @@ class Task(Node):
         return self.entity.runtime(datetime.now(UTC)) / MICROSECOND / 1e6
 
 
-def node_of(entity: entities.Entity) -> Worker | Process | Task:
-    """The object type of an entity."""
-    match entity:
-        case entities.Worker():
-            return Worker.of(entity)
-        case entities.Process():
-            return Process.of(entity)
-        case entities.Task():
-            return Task.of(entity)
-
-
-@strawberry.type
-class PageInfo:
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
-
-    @classmethod
-    def of(cls, page: Page[E]) -> Self:
-        return cls(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=page.cursors[0] if page.cursors else None,
-            end_cursor=page.cursors[-1] if page.cursors else None,
-        )
-
-
-@strawberry.type
-class WorkerEdge:
-    cursor: str
-    node: Worker
-
-
-@strawberry.type
-class WorkerConnection:
-    edges: list[WorkerEdge]
-    page_info: PageInfo
-
-    @classmethod
-    def of(cls, page: Page[entities.Worker]) -> Self:
-        return cls(
-            edges=[
-                WorkerEdge(cursor=cursor, node=Worker.of(item))
-                for cursor, item in zip(page.cursors, page.items, strict=True)
-            ],
-            page_info=PageInfo.of(page),
-        )
-
-
-@strawberry.type
-class ProcessEdge:
-    cursor: str
-    node: Process
-
-
-@strawberry.type
-class ProcessConnection:
-    edges: list[ProcessEdge]
-    page_info: PageInfo
-
-    @classmethod
-    def of(cls, page: Page[entities.Process]) -> Self:
-        return cls(
-            edges=[
-                ProcessEdge(cursor=cursor, node=Process.of(item))
-                for cursor, item in zip(page.cursors, page.items, strict=True)
-            ],
-            page_info=PageInfo.of(page),
-        )
-
-
-async def load_with_rows(connection: ProcessConnection, info: GraphInfo) -> ProcessConnection:
+async def load_with_rows(connection: Connection[Process], info: GraphInfo) -> Connection[Process]:
     """The connection; what its document asks of every row is loaded for all rows at once."""
     loaders = info.context.loaders
     rows = [edge.node for edge in connection.edges]
@@ -335,63 +248,3 @@ async def load_with_rows(connection: ProcessConnection, info: GraphInfo) -> Proc
             if (task := tasks.get(row.id)) is not None:
                 row.loaded_current_task = Task.of(task)
     return connection
-
-
-@strawberry.type
-class TaskEdge:
-    cursor: str
-    node: Task
-
-
-@strawberry.type
-class TaskConnection:
-    edges: list[TaskEdge]
-    page_info: PageInfo
-
-    @classmethod
-    def of(cls, page: Page[entities.Task]) -> Self:
-        return cls(
-            edges=[
-                TaskEdge(cursor=cursor, node=Task.of(item))
-                for cursor, item in zip(page.cursors, page.items, strict=True)
-            ],
-            page_info=PageInfo.of(page),
-        )
-
-
-@strawberry.type(
-    description="Totals over everything that is kept. Its cost does not grow with history."
-)
-class Summary:
-    workers_online: int
-    workers_offline: int
-    processes: ProcessCounts
-    stalled_processes: int
-
-    @classmethod
-    def of(cls, totals: figures.Totals) -> Self:
-        return cls(
-            workers_online=totals.workers_online,
-            workers_offline=totals.workers_offline,
-            processes=ProcessCounts.of(totals),
-            stalled_processes=totals.stalled,
-        )
-
-
-@strawberry.type(description="What happened in one time slot of the activity chart.")
-class ActivityPoint:
-    at: datetime
-    started: int
-    succeeded: int
-    failed: int
-    average_runtime_seconds: float | None
-
-    @classmethod
-    def of(cls, slot: figures.Slot) -> Self:
-        return cls(
-            at=slot.at,
-            started=slot.started,
-            succeeded=slot.succeeded,
-            failed=slot.failed,
-            average_runtime_seconds=slot.average_runtime_seconds,
-        )

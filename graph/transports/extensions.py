@@ -1,0 +1,43 @@
+"""What the server offers beyond ASGI, in the scope's `extensions`; see app.server.
+
+Under another server there is none, and everything is sent the way of ASGI.
+"""
+
+import asyncio
+from typing import Protocol
+
+CONNECTION_EXTENSION = "process_monitor.connection"
+PUSH_EXTENSION = "process_monitor.push"
+
+
+class Connection(Protocol):
+    """Says of an HTTP connection whether it takes what is written, and cuts it off."""
+
+    closing: asyncio.Event
+
+    @property
+    def has_room(self) -> bool:
+        """False while what was written is not taken."""
+
+    async def room(self) -> None:
+        """Returns when there is room, or the client is gone."""
+
+    def abort(self) -> None:
+        """Closes the connection without waiting for the client to take what was written."""
+
+
+class Pusher(Protocol):
+    """Writes to a WebSocket at once, or not at all."""
+
+    def frame(self, text: bytes) -> bytes:
+        """A text message as it goes over the wire."""
+
+    @property
+    def has_room(self) -> bool:
+        """False while the socket's buffer is full, or it is closing."""
+
+    async def room(self) -> None:
+        """Returns when the buffer is not full any more, or the client is gone."""
+
+    def push(self, frame: bytes) -> bool:
+        """False, and nothing written, while there is no room."""

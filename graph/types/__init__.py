@@ -1,0 +1,1 @@
+"""The object types: what clients see of entities, pages and figures."""
