@@ -14,7 +14,8 @@ from dashboard.address import Address, ProcessList
 from dashboard.boards.board import Board
 from dashboard.boards.mirror import Mirror, listening
 from dashboard.boards.rows import Row
-from dashboard.view.panels import process_panel, tiles
+from dashboard.view.process import process_panel
+from dashboard.view.tiles import tiles
 
 # A page is told at most this often, and something at least this often.
 PUSH_SECONDS = 0.2

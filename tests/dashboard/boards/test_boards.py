@@ -14,7 +14,7 @@ from dashboard.boards.board import Outdated, Subscription
 from dashboard.boards.mirror import Mirror, listening
 from dashboard.boards.processes import ProcessBoard, ProcessesBoard, RunsBoard
 from dashboard.tabs import View
-from dashboard.view.panels import process_panel
+from dashboard.view.process import process_panel
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.servers import MonitorServer
