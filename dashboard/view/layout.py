@@ -31,8 +31,8 @@ def create_layout() -> dmc.MantineProvider:
             *_state(),
             html.Div(
                 [_header(), _overview(), _panels()],
-                id="page",
-                className="page",
+                id="dashboard",
+                className="dashboard",
                 **attributes(data_level="0"),
             ),
         ],
