@@ -1,4 +1,4 @@
-"""What a page shows, as its URL says it: the query string has every filter and selection."""
+"""What a tab shows, as its URL says it: the query string has every filter and selection."""
 
 import base64
 import binascii
@@ -33,16 +33,16 @@ class ProcessList:
     status: str = "all"
     period: str = "any"
     order: str = "newest"
-    page: str = ""
+    start: str = ""
 
     @property
     def after(self) -> tuple[bool, str | None]:
-        """Whether the page lies behind the errors, which come first; the cursor it begins after.
+        """Whether it starts behind the errors, which come first; the cursor it starts after.
 
-        A page that cannot be read is the first one.
+        A start that cannot be read is the beginning.
         """
         try:
-            text = base64.urlsafe_b64decode(self.page + "==").decode()
+            text = base64.urlsafe_b64decode(self.start + "==").decode()
         except (binascii.Error, ValueError):
             return False, None
         part, _, cursor = text.partition(":")
@@ -51,14 +51,14 @@ class ProcessList:
         return part == "rest", cursor
 
     @staticmethod
-    def page_after(part: str, cursor: str) -> str:
-        """The word for the page that begins after a cursor of `first` or `rest`."""
+    def start_after(part: str, cursor: str) -> str:
+        """The word for a start after a cursor of `first` or `rest`."""
         return base64.urlsafe_b64encode(f"{part}:{cursor}".encode()).decode().rstrip("=")
 
 
 @dataclass(frozen=True)
 class Address:
-    """The view of a page."""
+    """The view of a tab."""
 
     worker: str | None = None
     process: str | None = None
@@ -84,7 +84,7 @@ class Address:
                 word("status", STATUSES, "all"),
                 word("period", PERIODS, "any"),
                 word("order", ORDERS, "newest"),
-                given.get("page", "")[:1024],
+                given.get("start", "")[:1024],
             )
             if worker
             else None,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, set_props
+from dash import Dash, Input, ctx, set_props
 from dash.exceptions import DependencyException
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -19,23 +19,13 @@ from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
-from dashboard.tabs import Page, View, loaded, whole
+from dashboard.tabs import Tabs, View, loaded, whole
+from dashboard.view.browser import add_browser_functions
+from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
 from dashboard.view.layout import create_layout
 
-# A page that falls back waits so long for what it shows.
+# A tab that falls back waits so long for what it shows.
 LOAD_SECONDS = 5.0
-BURST_SECONDS = 0.1
-CHOICES = ("range", "name", "presence", "state", "period", "order")
-
-# Dash's own has no language, which screen readers need, and asks for the code of the tables when it
-# draws them: here it is on its way from the beginning.
-TABLES_CODE = "/_dash-component-suites/dash_ag_grid/async-community.js"
-INDEX = f"""<!DOCTYPE html>
-<html lang="en">
-    <head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
-        <link rel="preload" as="script" href="{TABLES_CODE}"></head>
-    <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer></body>
-</html>"""
 
 
 def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIApp:
@@ -43,36 +33,17 @@ def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIA
 
     The token stays here. With a password people have to sign in.
     """
-    api = Api(url, token)
-    mirror = Mirror(api)
+    mirror = Mirror(Api(url, token))
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
-
-    @server.get("/health")
-    async def health(_: Request) -> JSONResponse:
-        """Alive; `degraded` while what is shown is not fresh."""
-        fresh = api.problem is None and api.health == "ok"
-        return JSONResponse({"status": "ok" if fresh else "degraded", "api": api.problem or "ok"})
-
-    @server.exception_handler(DependencyException)
-    async def no_such_asset(_: Request, __: Exception) -> JSONResponse:
-        return JSONResponse({"detail": "Not found"}, 404)
-
-    dash = Dash(
-        "dashboard",
-        server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
-        title="Process Monitor",
-        index_string=INDEX,
-        update_title="",
-        assets_folder="assets",
-        add_log_handler=False,
-        suppress_callback_exceptions=True,
-    )
-    dash.layout = create_layout()
+    _add_health(server, mirror.api)
+    dash = _create_dash(server)
     _add_callbacks(dash, mirror)
-    # Before the first request: a socket that comes before any page would find no callbacks.
+    add_browser_functions(dash)
+    # Before the first request: a socket that comes before any tab would find no callbacks.
     dash._setup_server()
-    pages = CallbackRequests(server, dash.callback_map)
-    return Gate(GZipMiddleware(pages, compresslevel=4), password=password, policy=_policy(dash))
+    _add_refusals(server)
+    checked = CallbackRequests(server, dash.callback_map)
+    return Gate(GZipMiddleware(checked, compresslevel=4), password=password, policy=_policy(dash))
 
 
 def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:
@@ -89,6 +60,45 @@ def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:
     return lifespan
 
 
+def _add_health(server: FastAPI, api: Api) -> None:
+    @server.get("/health")
+    async def health(_: Request) -> JSONResponse:
+        """Alive; `degraded` while what is shown is not fresh."""
+        fresh = api.problem is None and api.health == "ok"
+        return JSONResponse({"status": "ok" if fresh else "degraded", "api": api.problem or "ok"})
+
+
+def _add_refusals(server: FastAPI) -> None:
+    """Behind Dash's own assets, and before the document that it answers to any other path."""
+
+    @server.exception_handler(DependencyException)
+    async def no_such_component(_: Request, __: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "Not found"}, 404)
+
+    @server.get("/assets/{_:path}")
+    async def no_such_asset(_: Request) -> JSONResponse:
+        return JSONResponse({"detail": "Not found"}, 404)
+
+
+def _create_dash(server: FastAPI) -> Dash:
+    dash = Dash(
+        "dashboard",
+        server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
+        title="Process Monitor",
+        index_string=document(),
+        update_title="",
+        assets_folder="assets",
+        assets_url_path=assets_path(),
+        # It would load each as a classic script.
+        assets_path_ignore=[f"^{SCRIPTS}$"],
+        add_log_handler=False,
+        suppress_callback_exceptions=True,
+    )
+    dash.renderer = RENDERER
+    dash.layout = create_layout()
+    return dash
+
+
 def _policy(dash: Dash) -> str:
     """Nothing but this server. Mantine and AG Grid set styles, so these must be allowed inline."""
     scripts = " ".join(dash.csp_hashes())
@@ -100,37 +110,17 @@ def _policy(dash: Dash) -> str:
 
 
 def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
-    pages: dict[str, Page] = {}
-    latest: dict[str, Any] = {}
+    tabs = Tabs(mirror)
 
     @dash.callback(
         Input("request", "data"), websocket=True, persistent=True, prevent_initial_call=True
     )
     async def follow(request: Any) -> None:
-        """Serves a page for as long as its connection lasts; or says what it shows now."""
+        """Serves a tab for as long as its connection lasts; or says what it shows now."""
         tab, address = _read(request)
         if ctx.websocket is None:
             return  # a browser that knows no SharedWorker; it will ask for refreshes
-        if request.get("anew"):
-            # After an outage all that was asked meanwhile comes at once; only the last one counts.
-            latest[tab] = request
-            await asyncio.sleep(BURST_SECONDS)
-            if latest.get(tab) is not request:
-                return
-            del latest[tab]
-        page = pages.get(tab)
-        if page and page.is_open and not request.get("anew"):
-            page.go(address)
-            return
-        if page:
-            page.end()
-        page = pages[tab] = Page(mirror, ctx.websocket)
-        page.go(address)
-        try:
-            await page.run()
-        finally:
-            if pages.get(tab) is page:
-                del pages[tab]
+        await tabs.follow(tab, address, ctx.websocket, anew=bool(request.get("anew")))
 
     @dash.callback(Input("poll", "data"), prevent_initial_call=True)
     async def refresh(request: Any) -> None:
@@ -142,59 +132,9 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
         for (component, name), value in whole(view).items():
             set_props(component, {name: value})
 
-    def in_browser(function: str, *arguments: Any, **options: Any) -> None:
-        dash.clientside_callback(ClientsideFunction("monitor", function), *arguments, **options)
-
-    in_browser(
-        "tick",
-        Output("request", "data"),
-        Output("poll", "data"),
-        Output("connection", "children"),
-        Output("connection", "className"),
-        Input("clock", "n_intervals"),
-        Input("location", "search"),
-    )
-    in_browser("take", Output("taken", "data"), Input("told", "data"), prevent_initial_call=True)
-    in_browser(
-        "show",
-        Output("trail", "children"),
-        Output("page", "data-level"),
-        Output("processes-title", "children"),
-        Output("next-page", "disabled"),
-        Output("first-page", "disabled"),
-        Output("page-note", "children"),
-        Input("shown", "data"),
-        Input("location", "search"),
-    )
-    in_browser(
-        "slots",
-        Output("activity", "aria-label"),
-        Output("activity-title", "children"),
-        Input("slots", "data"),
-    )
-    in_browser("scheme", Output("provider", "forceColorScheme"), Input("theme", "value"))
-    in_browser(
-        "fill",
-        *(Output(name, "value") for name in CHOICES),
-        Input("location", "search"),
-    )
-    in_browser(
-        "choose",
-        *(Input(name, "value") for name in CHOICES),
-        Input("next-page", "n_clicks"),
-        Input("first-page", "n_clicks"),
-        State("shown", "data"),
-        prevent_initial_call=True,
-    )
-    in_browser(
-        "filter",
-        Output("workers", "filterModel"),
-        Input("location", "search"),
-    )
-
 
 def _read(request: Any) -> tuple[str, Address]:
-    """The tab and the address of a request; raises ValueError for what no page sends."""
+    """The tab and the address of a request; raises ValueError for what no tab sends."""
     if fault := fault_of(request):
         raise ValueError(fault)
     return request["tab"], Address.parse(request["search"])

@@ -18,7 +18,7 @@ POLICY_VIOLATION = 1008
 
 
 class CallbackRequests:
-    """Lets through what a page may ask for; everything else is refused with the reason.
+    """Lets through what a tab may ask for; everything else is refused with the reason.
 
     Args:
         callbacks: Dash's, by name
@@ -90,7 +90,7 @@ class CallbackRequests:
 
 
 def fault_of(request: Any) -> str | None:
-    """What is wrong with what a page says of itself."""
+    """What is wrong with what a tab says of itself."""
     match request:
         case {"tab": str(), "search": str(search)} if len(search) <= MAX_SEARCH_CHARACTERS:
             return None

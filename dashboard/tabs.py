@@ -1,4 +1,4 @@
-"""Open pages, each told what changed in what it shows, and no faster than it takes it."""
+"""Open tabs, each told what changed in what it shows, and no faster than it takes it."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,17 @@ from dashboard.address import Address, ProcessList
 from dashboard.boards.board import Board
 from dashboard.boards.mirror import Mirror, listening
 from dashboard.boards.rows import Row
-from dashboard.view.panels import process_panel, tiles
+from dashboard.view.process import process_panel
+from dashboard.view.tiles import tiles
 
-# A page is told at most this often, and something at least this often.
+# A tab is told at most this often, and something at least this often.
 PUSH_SECONDS = 0.2
 TICK_SECONDS = 3.0
-# A page that does not answer for so long was closed.
+# A tab that does not answer for so long was closed.
 LEASE_SECONDS = 20.0
+
+# A tab's requests within so long came together.
+BURST_SECONDS = 0.1
 
 # What is sent before everything else of a long table.
 FIRST_ROWS = 100
@@ -28,14 +32,14 @@ FIRST_ROWS = 100
 # How often it is asked whether it has taken what it was told.
 ASK_SECONDS = 0.05
 
-# Never twice the same: a page may still hold what was told before this process began.
+# Never twice the same: a tab may still hold what was told before this process began.
 _numbers = count(time.time_ns() // 1_000_000)
 
 Props = dict[tuple[str, str], Any]
 Tables = dict[str, dict[str, Row]]
 
 
-class PageSocket(Protocol):
+class TabSocket(Protocol):
     """The part of Dash's WebSocket callback that is used."""
 
     @property
@@ -102,8 +106,8 @@ class View:
                 "worker": self.worker,
                 "workerName": name,
                 "process": self.address.process,
-                "nextPage": self.processes.next_page if self.processes else None,
-                "page": self.address.processes.page if self.address.processes else "",
+                "nextStart": self.processes.next_start if self.processes else None,
+                "start": self.address.processes.start if self.address.processes else "",
                 "loading": [name for name, board in self._named() if not board.is_loaded],
                 "problem": next((b.problem for b in self.boards if b.problem), None),
             },
@@ -135,10 +139,10 @@ class View:
         }
 
 
-class Page:
-    """What one open page was told so far."""
+class Tab:
+    """What one open tab was told so far."""
 
-    def __init__(self, mirror: Mirror, socket: PageSocket) -> None:
+    def __init__(self, mirror: Mirror, socket: TabSocket) -> None:
         self._mirror = mirror
         self._socket = socket
         self._wake = asyncio.Event()
@@ -158,12 +162,12 @@ class Page:
         self._wake.set()
 
     def end(self) -> None:
-        """Another connection serves the page now."""
+        """Another connection serves the tab now."""
         self._ended = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Tells the page what changes until it is closed."""
+        """Tells the tab what changes until it is closed."""
         try:
             with contextlib.suppress(TimeoutError, WebsocketDisconnected):
                 while self.is_open:
@@ -201,12 +205,12 @@ class Page:
         self._socket.set_prop_sync("told", "data", told)
 
     async def _until_taken(self) -> None:
-        """Waits until the page has taken all of it: the next change would replace this one.
+        """Waits until the tab has taken all of it: the next change would replace this one.
 
         Raises TimeoutError when it does not.
         """
         async with asyncio.timeout(LEASE_SECONDS):
-            # The page gives no other sign that can be awaited.
+            # The tab gives no other sign that can be awaited.
             while await self._socket.get_prop("taken", "data", LEASE_SECONDS) != self._number:  # noqa: ASYNC110
                 await asyncio.sleep(ASK_SECONDS)
 
@@ -228,8 +232,48 @@ class Page:
         return {kind: part for kind, part in change.items() if part}
 
 
+class Tabs:
+    """The open tabs, by the ids that they gave themselves."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._tabs: dict[str, Tab] = {}
+        self._latest: dict[str, object] = {}
+
+    async def follow(self, id_: str, address: Address, socket: TabSocket, *, anew: bool) -> None:
+        """Serves a tab until it is closed; one that is served already only goes to the address.
+
+        Args:
+            anew: the tab hears nothing any more, and another connection has to serve it
+        """
+        if anew and not await self._is_latest(id_):
+            return
+        tab = self._tabs.get(id_)
+        if tab and tab.is_open and not anew:
+            tab.go(address)
+            return
+        if tab:
+            tab.end()
+        tab = self._tabs[id_] = Tab(self._mirror, socket)
+        tab.go(address)
+        try:
+            await tab.run()
+        finally:
+            if self._tabs.get(id_) is tab:
+                del self._tabs[id_]
+
+    async def _is_latest(self, id_: str) -> bool:
+        """After an outage all that was asked meanwhile comes at once; only the last one counts."""
+        request = self._latest[id_] = object()
+        await asyncio.sleep(BURST_SECONDS)
+        if self._latest.get(id_) is not request:
+            return False
+        del self._latest[id_]
+        return True
+
+
 def whole(view: View) -> Props:
-    """Everything that a page shows, for pages that cannot be told of changes."""
+    """Everything that a tab shows, for tabs that cannot be told of changes."""
     tables = {table: {"rows": list(rows.values())} for table, rows in view.tables().items()}
     told = {"number": None, "status": view.status(live=False), "tables": tables}
     return view.props() | {("told", "data"): told}

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from playwright.async_api import async_playwright, expect
 
-from dashboard.view.panels import NOTHING
+from dashboard.view.words import NOTHING
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, TOKEN
 from tests.servers import DashboardServer, MonitorServer, find_program
 

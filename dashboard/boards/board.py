@@ -1,6 +1,6 @@
-"""What pages show, each held once and kept fresh: a query, then the changes behind its cursor.
+"""What tabs show, each held once and kept fresh: a query, then the changes behind its cursor.
 
-A board is shared by all pages that show it. Whoever shows it listens; while nobody does, nothing
+A board is shared by all tabs that show it. Whoever shows it listens; while nobody does, nothing
 is asked of the API.
 """
 

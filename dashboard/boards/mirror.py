@@ -1,4 +1,4 @@
-"""What the API knows, as far as somebody looks: each board once, however many pages show it."""
+"""What the API knows, as far as somebody looks: each board once, however many tabs show it."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
@@ -15,7 +15,7 @@ from dashboard.boards.processes import ProcessBoard, ProcessesBoard, RunsBoard
 FIGURES_SECONDS = 1.0
 REFRESH_SECONDS = 15.0
 RETRY_SECONDS = 1.0
-# A board outlives its last page a little: pages are reloaded, and fallen-back ones ask every 15 s.
+# A board outlives its last tab a little: tabs are reloaded, and fallen-back ones ask every 15 s.
 LINGER_SECONDS = 30.0
 
 AnyBoard = TypeVar("AnyBoard", bound=Board)
@@ -31,7 +31,7 @@ class Mirror:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Follows the workers, whom every page shows; and ends everything when it is cancelled."""
+        """Follows the workers, whom every tab shows; and ends everything when it is cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.api.run())
@@ -67,7 +67,7 @@ class Mirror:
         return cast(AnyBoard, board)
 
     def _close_later(self, key: Hashable, board: Board) -> None:
-        """Ends it some time after the last page."""
+        """Ends it some time after the last tab."""
         loop = asyncio.get_running_loop()
 
         def close() -> None:

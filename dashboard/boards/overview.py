@@ -17,7 +17,7 @@ class WorkersBoard(Board):
     def __init__(self, on_change: Callable[[], None]) -> None:
         super().__init__()
         self._workers: dict[str, Node] = {}
-        # Made once for all pages, and exchanged when they change; at first in the order of names.
+        # Made once for all tabs, and exchanged when they change; at first in the order of names.
         self.rows: dict[str, Row] = {}
         self._on_change = on_change
 

@@ -22,7 +22,7 @@ class ProcessesBoard(Board):
         self._wanted = wanted
         self._size = size
         self.processes: dict[str, Node] = {}
-        self.next_page: str | None = None
+        self.next_start: str | None = None
         self._since: datetime | None = None
 
     @property
@@ -47,8 +47,8 @@ class ProcessesBoard(Board):
             rows += [("rest", edge) for edge in data["rest"]["edges"]]
             more = more or data["rest"]["pageInfo"]["hasNextPage"] or len(rows) > self._size
         rows = rows[: self._size]
-        self.next_page = (
-            ProcessList.page_after(rows[-1][0], rows[-1][1]["cursor"]) if more and rows else None
+        self.next_start = (
+            ProcessList.start_after(rows[-1][0], rows[-1][1]["cursor"]) if more and rows else None
         )
         self.processes = {edge["node"]["id"]: edge["node"] for _, edge in rows}
         self.cursor, self.is_loaded = data["feedCursor"], True
@@ -73,7 +73,7 @@ class ProcessesBoard(Board):
             self.processes.pop(node["id"], None)
         elif known is not None:
             self.processes[node["id"]] = node
-        elif not self._wanted.page and self._belongs_on_first_page(node):
+        elif not self._wanted.start and self._belongs_on_first_page(node):
             self.processes[node["id"]] = node
             if len(self.processes) > 2 * self._size:
                 # Rows that fall off its end would be on no page: the next one begins behind the
@@ -87,7 +87,7 @@ class ProcessesBoard(Board):
     def _belongs_on_first_page(self, node: Node) -> bool:
         if self._since and datetime.fromisoformat(node["startedAt"]) < self._since:
             return False
-        if self.next_page is None:
+        if self.next_start is None:
             return True
         return self.rank(node) > min(map(self.rank, self.processes.values()))
 

@@ -21,8 +21,11 @@ from dashboard.door.signin import (
     local_path,
 )
 
+# Their paths change with their content.
+ASSETS = "/assets/"
 # Code of components and styles, which everyone may have.
-OPEN_FOLDERS = ("/_dash-component-suites/", "/assets/")
+OPEN_FOLDERS = ("/_dash-component-suites/", ASSETS)
+FOR_EVER = "public, max-age=31536000, immutable"
 HEALTH = "/health"
 # In the range for applications; servers answer 403, since the handshake is not done.
 SIGN_IN_FIRST = 4401
@@ -66,7 +69,7 @@ class Gate:
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        send = self._completing(send)
+        send = self._completing(scope, send)
         if scope["method"] == "HEAD":
             # FastAPI's routes know no HEAD; the server leaves out the body.
             scope = {**scope, "method": "GET"}
@@ -89,10 +92,12 @@ class Gate:
             await receive()
             await send({"type": "websocket.close", "code": SIGN_IN_FIRST})
 
-    def _completing(self, send: Send) -> Send:
+    def _completing(self, scope: Scope, send: Send) -> Send:
+        caching = FOR_EVER if scope["path"].startswith(ASSETS) else None
+
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = _with_headers(message, self._headers)
+                message = _with_headers(message, self._headers, caching)
             await send(message)
 
         return complete
@@ -128,9 +133,11 @@ def _prolonging(sessions: Sessions, remaining: float, scope: Scope, send: Send) 
     return prolong
 
 
-def _with_headers(start: Message, values: dict[str, str]) -> Message:
+def _with_headers(start: Message, values: dict[str, str], caching: str | None) -> Message:
     headers = MutableHeaders(raw=list(start.get("headers", ())))
     headers.update(values)
     if headers.get("content-type", "").startswith(("text/html", "application/json")):
         headers.setdefault("Cache-Control", "no-store")
+    elif caching and start["status"] < 400:
+        headers.setdefault("Cache-Control", caching)
     return {**start, "headers": headers.raw}

@@ -1,4 +1,4 @@
-"""Signing in with the one password: the page, the session it gives, and what guessing costs."""
+"""Signing in with the one password: the form, the session it gives, and what guessing costs."""
 
 import hashlib
 import hmac
@@ -83,23 +83,23 @@ class SignIn:
         if request.method == "GET" and path == SIGN_IN:
             if self._sessions.remaining_seconds(request.scope):
                 return RedirectResponse(_next(request), 303)
-            return HTMLResponse(page())
+            return HTMLResponse(form())
         return JSONResponse({"detail": "Method not allowed."}, 405, {"Allow": METHODS[path]})
 
     async def _sign_in(self, request: Request, sessions: Sessions) -> Response:
-        form = await _form(request)
-        if form is None:
+        fields = await _fields(request)
+        if fields is None:
             return JSONResponse({"detail": "The form is too large."}, 413)
         address = request.client.host if request.client else ""
         # Before the password is looked at: else this answer would tell at once that it is wrong.
         if self._failures.are_too_many(address):
             notice = "Too many attempts. Try again in a moment."
-            return HTMLResponse(page(notice), 429, {"Retry-After": "1"})
-        if sessions.is_password(form.get("password", "")):
+            return HTMLResponse(form(notice), 429, {"Retry-After": "1"})
+        if sessions.is_password(fields.get("password", "")):
             cookie = {"Set-Cookie": sessions.cookie(request.scope)}
             return RedirectResponse(_next(request), 303, cookie)
         await self._failures.wait_out(address)
-        return HTMLResponse(page("The password is not right."), 401)
+        return HTMLResponse(form("The password is not right."), 401)
 
     async def _sign_out(self, request: Request, sessions: Sessions) -> Response:
         response = RedirectResponse(SIGN_IN, 303)
@@ -140,7 +140,7 @@ def _next(request: Request) -> str:
     return local_path(query.get("next", ["/"])[0])
 
 
-async def _form(request: Request) -> dict[str, str] | None:
+async def _fields(request: Request) -> dict[str, str] | None:
     """The fields of an URL-encoded form, or None if it is too large; any bytes make a form."""
     body = b""
     try:
@@ -180,12 +180,12 @@ def _is_secure(scope: Scope) -> bool:
     return scope.get("scheme") in ("https", "wss") or forwarded.split(b",")[0].strip() == b"https"
 
 
-def page(notice: str = "") -> str:
-    """The sign-in page. Its form goes to the page's own URL, which knows what comes next."""
-    return _PAGE.replace("{notice}", notice)
+def form(notice: str = "") -> str:
+    """The form to sign in with. It goes to its own URL, which knows what comes next."""
+    return _FORM.replace("{notice}", notice)
 
 
-_PAGE = """<!doctype html>
+_FORM = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">

@@ -1,4 +1,4 @@
-"""What every page consists of; what is in it comes later, over the socket."""
+"""What every tab consists of; what is in it comes later, over the socket."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from dash import dcc, html
 
 from dashboard.address import ORDERS, PERIODS, RANGES, STATUSES
 from dashboard.view.attributes import attributes
-from dashboard.view.panels import empty_tiles
 from dashboard.view.tables import PROCESSES, TASKS, WORKERS, table
+from dashboard.view.tiles import empty_tiles
 
 WORDS = {
     "newest": "Newest first",
@@ -22,7 +22,7 @@ WORDS = {
 
 
 def create_layout() -> dmc.MantineProvider:
-    """The whole page. It is the same for every address."""
+    """The whole of it, the same for every address."""
     return dmc.MantineProvider(
         id="provider",
         defaultColorScheme="auto",
@@ -31,8 +31,8 @@ def create_layout() -> dmc.MantineProvider:
             *_state(),
             html.Div(
                 [_header(), _overview(), _panels()],
-                id="page",
-                className="page",
+                id="dashboard",
+                className="dashboard",
                 **attributes(data_level="0"),
             ),
         ],
@@ -68,30 +68,25 @@ def _header() -> html.Header:
 
 def _overview() -> html.Section:
     return html.Section(
-        [
-            html.Div(empty_tiles(), id="tiles", className="tiles"),
-            html.Div(
-                [
-                    html.Div(
-                        [
-                            html.H2("Activity", id="activity-title"),
-                            html.Span(
-                                [html.Span(word) for word in ("Started", "Succeeded", "Failed")],
-                                className="legend",
-                            ),
-                            _choice(
-                                "range", "Time shown", [(word, WORDS[word]) for word in RANGES]
-                            ),
-                        ],
-                        className="panel-head",
-                    ),
-                    html.Div(id="activity", className="chart", role="img"),
-                ],
-                className="panel activity",
-            ),
-        ],
+        [html.Div(empty_tiles(), id="tiles", className="tiles"), _activity()],
         className="overview",
         **attributes(aria_label="Overview"),
+    )
+
+
+def _activity() -> html.Div:
+    legend = html.Span(
+        [html.Span(word) for word in ("Started", "Succeeded", "Failed")], className="legend"
+    )
+    ranges = _choice("range", "Time shown", [(word, WORDS[word]) for word in RANGES])
+    return html.Div(
+        [
+            html.Div(
+                [html.H2("Activity", id="activity-title"), legend, ranges], className="panel-head"
+            ),
+            html.Div(id="activity", className="chart", role="img"),
+        ],
+        className="panel activity",
     )
 
 
@@ -154,7 +149,7 @@ def _process() -> html.Section:
         "process",
         [html.H2("Process")],
         html.Div(
-            [html.Div(id="process", className="process-facts"), html.H3("Tasks"), html.Div(tasks)],
+            [html.Div(id="process"), html.H3("Tasks"), html.Div(tasks)],
             className="panel-body scrolls",
         ),
     )

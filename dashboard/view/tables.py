@@ -60,7 +60,7 @@ TASKS = [
 def table(id_: str, columns: list[dict[str, Any]], none: str, **options: Any) -> dag.AgGrid:
     """A table whose rows are found by their id, and opened by a click or Enter.
 
-    The page's script gives it its rows: Dash AG Grid never lets go of a transaction that it was
+    The browser's scripts give it its rows: Dash AG Grid never lets go of a transaction that it was
     given as a property.
     """
     return dag.AgGrid(

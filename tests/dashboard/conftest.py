@@ -1,5 +1,6 @@
-"""The API and its dashboard as programs of their own, and pages in a real browser."""
+"""The API and its dashboard as programs of their own, and tabs in a real browser."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
@@ -7,9 +8,9 @@ import httpx
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page
 
-from dashboard.door.gate import Gate
+from dashboard.api import Api
+from dashboard.boards.mirror import Mirror
 from tests.conftest import TOKEN
-from tests.dashboard.door.doorway import PASSWORD, POLICY, Clock, Delays, client_of, echo
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
 
@@ -55,41 +56,30 @@ def is_fault(said: ConsoleMessage) -> bool:
 
 
 @pytest.fixture
-async def page(browser: Browser, dashboard: DashboardServer) -> AsyncIterator[Page]:
-    """A page that may call nobody but the dashboard, and has nothing to complain about."""
+async def mirror(api: MonitorServer) -> AsyncIterator[Mirror]:
+    """Boards of the API, followed as in the dashboard."""
+    mirror = Mirror(Api(api.url, TOKEN))
+    running = asyncio.create_task(mirror.run())
+    yield mirror
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def tab(browser: Browser, dashboard: DashboardServer) -> AsyncIterator[Page]:
+    """A tab that may call nobody but the dashboard, and has nothing to complain about."""
     context = await browser.new_context(viewport=DESKTOP, base_url=dashboard.url)  # type: ignore[arg-type]
-    page = await context.new_page()
+    tab = await context.new_page()
     hosts: set[str] = set()
     faults: list[str] = []
     context.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
-    page.on(
+    tab.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
+    tab.on(
         "console",
         lambda said: faults.append(said.text) if is_fault(said) else None,
     )
-    page.on("pageerror", lambda error: faults.append(f"{error} {error.stack}"))
-    yield page
+    tab.on("pageerror", lambda error: faults.append(f"{error} {error.stack}"))
+    yield tab
     await context.close()
     assert hosts <= {f"127.0.0.1:{dashboard.port}", ""}
     assert faults == []
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def delays() -> Delays:
-    return Delays()
-
-
-@pytest.fixture
-def gate(clock: Clock, delays: Delays) -> Gate:
-    return Gate(echo, password=PASSWORD, policy=POLICY, now=clock, delay=delays)
-
-
-@pytest.fixture
-async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(gate) as client:
-        yield client

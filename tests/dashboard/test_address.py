@@ -1,4 +1,4 @@
-"""The query string says what a page shows, and nothing in it can break one."""
+"""The query string says what a tab shows, and nothing in it can break one."""
 
 import pytest
 
@@ -24,11 +24,11 @@ def test_what_is_not_known_counts_as_not_given(search: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["first", "rest"])
-def test_a_page_is_found_again(part: str) -> None:
-    wanted = ProcessList("w1", page=ProcessList.page_after(part, "2026-11-24|ñ"))
+def test_a_start_is_found_again(part: str) -> None:
+    wanted = ProcessList("w1", start=ProcessList.start_after(part, "2026-11-24|ñ"))
     assert wanted.after == (part == "rest", "2026-11-24|ñ")
 
 
-@pytest.mark.parametrize("page", ["", "x", "%%%", "ñ", "Zmlyc3Q", "b3RoZXI6eA"])
-def test_a_page_that_cannot_be_read_is_the_first(page: str) -> None:
-    assert ProcessList("w1", page=page).after == (False, None)
+@pytest.mark.parametrize("start", ["", "x", "%%%", "ñ", "Zmlyc3Q", "b3RoZXI6eA"])
+def test_a_start_that_cannot_be_read_is_the_beginning(start: str) -> None:
+    assert ProcessList("w1", start=start).after == (False, None)

@@ -1,4 +1,4 @@
-"""The page under conditions: servers gone, no WebSocket, small, dark, signed out."""
+"""A tab under conditions: servers gone, no WebSocket, small, dark, signed out."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import TOKEN
+from tests.dashboard.locators import connection, row
 from tests.dashboard.reporter import Reporter
-from tests.dashboard.test_live_page import connection, row
 from tests.servers import DashboardServer, MonitorServer, RedisServer
 
 AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
@@ -33,105 +33,105 @@ def product(folder: Path, **settings: str) -> Iterator[tuple[MonitorServer, Dash
         api.stop()
 
 
-async def test_the_page_says_that_the_api_is_gone_and_recovers(
+async def test_the_tab_says_that_the_api_is_gone_and_recovers(
     browser: Browser, tmp_path: Path
 ) -> None:
     with product(tmp_path) as (api, dashboard):
-        page = await browser.new_page()
-        await page.goto(dashboard.url)
-        await expect(connection(page)).to_have_text("Live")
+        tab = await browser.new_page()
+        await tab.goto(dashboard.url)
+        await expect(connection(tab)).to_have_text("Live")
         api.kill()
-        await expect(connection(page)).to_contain_text("No connection to the API", timeout=15_000)
-        await expect(connection(page)).to_contain_text("Data as of")
+        await expect(connection(tab)).to_contain_text("No connection to the API", timeout=15_000)
+        await expect(connection(tab)).to_contain_text("Data as of")
         api.start()
-        await expect(connection(page)).to_have_text("Live", timeout=30_000)
+        await expect(connection(tab)).to_have_text("Live", timeout=30_000)
         dashboard.kill()
-        await expect(connection(page)).to_contain_text("Connection lost", timeout=30_000)
+        await expect(connection(tab)).to_contain_text("Connection lost", timeout=30_000)
         dashboard.start()
-        await expect(connection(page)).to_have_text("Live", timeout=30_000)
-        await page.close()
+        await expect(connection(tab)).to_have_text("Live", timeout=30_000)
+        await tab.close()
 
 
-async def test_the_page_says_that_changes_come_late_without_the_live_feed(
+async def test_the_tab_says_that_changes_come_late_without_the_live_feed(
     browser: Browser, tmp_path: Path
 ) -> None:
     redis = RedisServer(tmp_path / "redis")
     redis.start()
     with product(tmp_path, REDIS_URL=redis.url) as (_, dashboard):
-        page = await browser.new_page()
-        await page.goto(dashboard.url)
-        await expect(connection(page)).to_have_text("Live")
+        tab = await browser.new_page()
+        await tab.goto(dashboard.url)
+        await expect(connection(tab)).to_have_text("Live")
         redis.stop()
-        await expect(connection(page)).to_contain_text("Changes come late", timeout=20_000)
+        await expect(connection(tab)).to_contain_text("Changes come late", timeout=20_000)
         redis.start()
-        await expect(connection(page)).to_have_text("Live", timeout=30_000)
-        await page.close()
+        await expect(connection(tab)).to_have_text("Live", timeout=30_000)
+        await tab.close()
     redis.stop()
 
 
-async def test_without_websocket_the_page_is_refreshed_and_says_so(
-    page: Page, reporter: Reporter
+async def test_without_websocket_the_tab_is_refreshed_and_says_so(
+    tab: Page, reporter: Reporter
 ) -> None:
     worker = reporter.register("refreshed")
-    await page.add_init_script("delete window.SharedWorker")
-    await page.clock.install()
-    await page.goto(f"/?worker={worker}")
-    await expect(row(page, "workers", worker)).to_be_visible(timeout=10_000)
-    await expect(connection(page)).to_have_text("Refreshed every 15 s")
-    live = await page.context.new_page()
+    await tab.add_init_script("delete window.SharedWorker")
+    await tab.clock.install()
+    await tab.goto(f"/?worker={worker}")
+    await expect(row(tab, "workers", worker)).to_be_visible(timeout=10_000)
+    await expect(connection(tab)).to_have_text("Refreshed every 15 s")
+    live = await tab.context.new_page()
     await live.goto(f"/?worker={worker}")
     await expect(connection(live)).to_have_text("Live")
     run = reporter.start(worker)
     await expect(row(live, "processes", run.id)).to_contain_text("Running")
-    await expect(row(page, "processes", run.id)).to_have_count(0)
-    await page.clock.fast_forward(16_000)
-    await expect(row(page, "processes", run.id)).to_contain_text("Running")
+    await expect(row(tab, "processes", run.id)).to_have_count(0)
+    await tab.clock.fast_forward(16_000)
+    await expect(row(tab, "processes", run.id)).to_contain_text("Running")
 
 
-async def test_it_follows_the_system_and_remembers_the_choice_of_colours(page: Page) -> None:
-    await page.emulate_media(color_scheme="dark")
-    await page.goto("/")
-    html = page.locator("html")
+async def test_it_follows_the_system_and_remembers_the_choice_of_colours(tab: Page) -> None:
+    await tab.emulate_media(color_scheme="dark")
+    await tab.goto("/")
+    html = tab.locator("html")
     await expect(html).to_have_attribute("data-mantine-color-scheme", "dark")
-    await page.emulate_media(color_scheme="light")
+    await tab.emulate_media(color_scheme="light")
     await expect(html).to_have_attribute("data-mantine-color-scheme", "light")
-    await page.locator("#theme").click()
-    await page.get_by_role("option", name="Dark").click()
+    await tab.locator("#theme").click()
+    await tab.get_by_role("option", name="Dark").click()
     await expect(html).to_have_attribute("data-mantine-color-scheme", "dark")
-    await page.reload()
+    await tab.reload()
     await expect(html).to_have_attribute("data-mantine-color-scheme", "dark")
 
 
-async def test_at_390_pixels_there_is_one_level_at_a_time(page: Page, reporter: Reporter) -> None:
-    await page.set_viewport_size({"width": 390, "height": 844})
+async def test_at_390_pixels_there_is_one_level_at_a_time(tab: Page, reporter: Reporter) -> None:
+    await tab.set_viewport_size({"width": 390, "height": 844})
     worker = reporter.register("pocket")
     run = reporter.fail(worker, "a fault that is longer than a telephone is wide, by far")
-    await page.goto("/?name=pocket")
-    await row(page, "workers", worker).click()
-    await expect(page.locator("#workers-panel")).to_be_hidden()
-    await row(page, "processes", run.id).click()
-    await expect(page.locator("#processes-panel")).to_be_hidden()
-    await expect(page.locator(".failure-message")).to_be_in_viewport()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
-    await page.get_by_role("button", name="pocket").click()
-    await expect(row(page, "processes", run.id)).to_be_visible()
-    await page.get_by_role("button", name="Overview").click()
-    await expect(row(page, "workers", worker)).to_be_visible()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    await tab.goto("/?name=pocket")
+    await row(tab, "workers", worker).click()
+    await expect(tab.locator("#workers-panel")).to_be_hidden()
+    await row(tab, "processes", run.id).click()
+    await expect(tab.locator("#processes-panel")).to_be_hidden()
+    await expect(tab.locator(".failure-message")).to_be_in_viewport()
+    assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
+    await tab.get_by_role("button", name="pocket").click()
+    await expect(row(tab, "processes", run.id)).to_be_visible()
+    await tab.get_by_role("button", name="Overview").click()
+    await expect(row(tab, "workers", worker)).to_be_visible()
+    assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious(page: Page, reporter: Reporter, scheme: str) -> None:
+async def test_axe_finds_nothing_serious(tab: Page, reporter: Reporter, scheme: str) -> None:
     worker = reporter.register(f"accessible-{scheme}")
     run = reporter.fail(worker, "a fault to look at")
-    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    await tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     for address in ("/", f"/?worker={worker}&process={run.id}"):
-        await page.goto(address)
-        await expect(row(page, "workers", worker)).to_be_visible()
+        await tab.goto(address)
+        await expect(row(tab, "workers", worker)).to_be_visible()
         if "process" in address:
-            await expect(page.locator(".failure-message")).to_be_visible()
-        await page.evaluate(AXE.read_text())
-        found = await page.evaluate("axe.run()")
+            await expect(tab.locator(".failure-message")).to_be_visible()
+        await tab.evaluate(AXE.read_text())
+        found = await tab.evaluate("axe.run()")
         serious = [
             f"{fault['id']}: {node['html'][:200]} {node['failureSummary']}"
             for fault in found["violations"]
@@ -161,15 +161,15 @@ async def test_with_a_password_one_signs_in_and_comes_where_one_wanted(
     browser: Browser, locked: DashboardServer, reporter: Reporter
 ) -> None:
     worker = reporter.register("behind-a-password")
-    page = await browser.new_page()
-    await page.goto(f"{locked.url}/?worker={worker}")
-    await expect(page).to_have_url(re.compile("/sign-in"))
-    await page.get_by_label("Password").fill("wrong")
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_text("The password is not right.")).to_be_visible()
-    await page.get_by_label("Password").fill("tres tristes ñandúes")
-    await page.keyboard.press("Enter")
-    await expect(row(page, "workers", worker)).to_have_attribute("aria-selected", "true")
-    await expect(connection(page)).to_have_text("Live")
-    assert TOKEN not in await page.content()
-    await page.close()
+    tab = await browser.new_page()
+    await tab.goto(f"{locked.url}/?worker={worker}")
+    await expect(tab).to_have_url(re.compile("/sign-in"))
+    await tab.get_by_label("Password").fill("wrong")
+    await tab.keyboard.press("Enter")
+    await expect(tab.get_by_text("The password is not right.")).to_be_visible()
+    await tab.get_by_label("Password").fill("tres tristes ñandúes")
+    await tab.keyboard.press("Enter")
+    await expect(row(tab, "workers", worker)).to_have_attribute("aria-selected", "true")
+    await expect(connection(tab)).to_have_text("Live")
+    assert TOKEN not in await tab.content()
+    await tab.close()

@@ -19,5 +19,5 @@ def test_an_operation_fits_the_printed_schema(name: str) -> None:
 
 
 def test_every_operation_of_the_folder_is_used() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "dashboard").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "dashboard").rglob("*.py"))
     assert [name for name in OPERATIONS if f'"{name}"' not in code] == []

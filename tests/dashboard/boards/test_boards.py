@@ -8,25 +8,12 @@ from typing import Any
 
 import pytest
 
-from dashboard.address import Address, ProcessList
-from dashboard.api import Api, ApiGone
+from dashboard.address import ProcessList
+from dashboard.api import Api
 from dashboard.boards.board import Outdated, Subscription
-from dashboard.boards.mirror import Mirror, listening
-from dashboard.boards.processes import ProcessBoard, ProcessesBoard, RunsBoard
-from dashboard.tabs import View
-from dashboard.view.panels import process_panel
-from tests.conftest import TOKEN
+from dashboard.boards.mirror import Mirror
+from dashboard.boards.processes import ProcessesBoard
 from tests.dashboard.reporter import Reporter
-from tests.servers import MonitorServer
-
-
-@pytest.fixture
-async def mirror(api: MonitorServer) -> AsyncIterator[Mirror]:
-    mirror = Mirror(Api(api.url, TOKEN))
-    running = asyncio.create_task(mirror.run())
-    yield mirror
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
 
 
 async def walk(api: Api, wanted: ProcessList) -> list[list[str]]:
@@ -37,9 +24,9 @@ async def walk(api: Api, wanted: ProcessList) -> list[list[str]]:
         await board.load(api)
         ranked = sorted(board.processes.values(), key=board.rank, reverse=True)
         pages.append([node["id"] for node in ranked])
-        if board.next_page is None:
+        if board.next_start is None:
             return pages
-        wanted = replace(wanted, page=board.next_page)
+        wanted = replace(wanted, start=board.next_start)
 
 
 async def test_pages_have_every_process_once_newest_first(
@@ -101,51 +88,3 @@ async def test_the_first_page_takes_in_what_starts_until_it_is_twice_as_long(
             await take_all(subscription, changes)
     await board.load(mirror.api)
     assert set(board.processes) == set(new[1:])
-
-
-async def test_a_view_is_one_for_all_that_look_at_it(mirror: Mirror, reporter: Reporter) -> None:
-    address = Address.parse(f"?worker={reporter.register('shared')}")
-    one, other = View(mirror, address), View(mirror, address)
-    assert one.boards == other.boards
-
-
-async def test_a_change_wakes_who_listens(mirror: Mirror, reporter: Reporter) -> None:
-    worker = reporter.register("waking")
-    view = View(mirror, Address.parse(f"?worker={worker}"))
-    wake = asyncio.Event()
-    with listening(view.boards, wake):
-        run = reporter.start(worker)
-        async with asyncio.timeout(10):
-            while run.id not in view.tables()["processes"]:
-                await wake.wait()
-                wake.clear()
-
-
-@pytest.mark.parametrize(
-    ("token", "port", "said"),
-    [("wrong", None, "refuses the dashboard's token"), (TOKEN, 9, "cannot be reached")],
-)
-async def test_why_there_is_nothing_to_see_is_said_in_words(
-    api: MonitorServer, token: str, port: int | None, said: str
-) -> None:
-    client = Api(f"http://127.0.0.1:{port or api.port}", token)
-    running = asyncio.create_task(client.run())
-    with pytest.raises(ApiGone, match=said):
-        await client.query("workers", after=None)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_nothing_is_said_of_other_runs_before_they_are_known(
-    mirror: Mirror, reporter: Reporter
-) -> None:
-    worker = reporter.register("not-known-yet")
-    run = reporter.fail(worker, "boom")
-    board, runs = ProcessBoard(run.id), RunsBoard(worker)
-    await board.load(mirror.api)
-    unknown = str(process_panel(board, runs.beside(run.id)))
-    await runs.load(mirror.api)
-    known = str(process_panel(board, runs.beside(run.id)))
-    assert "Loading the other runs" in unknown
-    assert "No other run of this worker" not in unknown
-    assert "No other run of this worker has ended yet." in known

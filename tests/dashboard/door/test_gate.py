@@ -14,7 +14,7 @@ from tests.dashboard.door.doorway import HTML, POLICY, open_socket, sign_in
     ("method", "path", "status"),
     [
         ("GET", "/", 303),
-        ("GET", "/page.missing", 303),
+        ("GET", "/view.missing", 303),
         ("GET", "/assets/style.js", 200),
         ("GET", "/assets/style.missing", 404),
         ("POST", "/_dash-update-component", 401),
@@ -45,7 +45,7 @@ async def test_every_answer_carries_the_headers(
     ("path", "expected"),
     [("/", "no-store"), ("/a.json", "no-store"), ("/a.js", None), ("/a.kept", "max-age=5")],
 )
-async def test_pages_and_data_are_not_stored_unless_they_say_so(
+async def test_documents_and_data_are_not_stored_unless_they_say_so(
     client: httpx.AsyncClient, path: str, expected: str | None
 ) -> None:
     await sign_in(client)
@@ -53,9 +53,23 @@ async def test_pages_and_data_are_not_stored_unless_they_say_so(
     assert answer.headers.get("cache-control") == expected
 
 
-async def test_our_own_pages_and_refusals_are_not_stored(client: httpx.AsyncClient) -> None:
+async def test_the_form_and_refusals_are_not_stored(client: httpx.AsyncClient) -> None:
     for path in ("/sign-in", "/data"):
         assert (await client.get(path)).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/assets/1f/main.js", "public, max-age=31536000, immutable"),
+        ("/assets/1f/main.missing", "no-store"),
+        ("/assets/1f/main.json", "no-store"),
+    ],
+)
+async def test_assets_are_kept_for_ever(
+    client: httpx.AsyncClient, path: str, expected: str
+) -> None:
+    assert (await client.get(path)).headers["cache-control"] == expected
 
 
 async def test_head_is_answered_as_get_without_the_body(client: httpx.AsyncClient) -> None:
@@ -66,7 +80,7 @@ async def test_head_is_answered_as_get_without_the_body(client: httpx.AsyncClien
         assert answer.headers["content-length"] == "6"
 
 
-async def test_a_navigation_without_session_is_sent_to_the_sign_in_page(
+async def test_a_navigation_without_session_is_sent_to_the_form(
     client: httpx.AsyncClient,
 ) -> None:
     answer = await client.get("/jobs/a%2Fb?worker=w%201&range=1h", headers=HTML)
@@ -77,8 +91,8 @@ async def test_a_navigation_without_session_is_sent_to_the_sign_in_page(
 
 async def test_one_comes_back_to_the_very_url(client: httpx.AsyncClient) -> None:
     url = "/jobs/a%2Fb?worker=%C3%BC%26x&status=a+b"
-    page = await client.get(url, headers=HTML)
-    answer = await sign_in(client, path=page.headers["location"])
+    sent = await client.get(url, headers=HTML)
+    answer = await sign_in(client, path=sent.headers["location"])
     assert answer.headers["location"] == url
 
 

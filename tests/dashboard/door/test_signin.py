@@ -32,15 +32,15 @@ from tests.dashboard.door.doorway import (
 )
 
 
-async def test_the_page_can_be_used_without_a_mouse_and_without_scripts(
+async def test_the_form_can_be_used_without_a_mouse_and_without_scripts(
     client: httpx.AsyncClient,
 ) -> None:
-    page = (await client.get("/sign-in")).text
-    assert "Process Monitor" in page
-    assert '<label for="password">' in page
-    assert 'autocomplete="current-password"' in page
-    assert "autofocus" in page
-    assert "<script" not in page
+    form = (await client.get("/sign-in")).text
+    assert "Process Monitor" in form
+    assert '<label for="password">' in form
+    assert 'autocomplete="current-password"' in form
+    assert "autofocus" in form
+    assert "<script" not in form
 
 
 async def test_the_right_password_lets_in_at_once(

@@ -1,4 +1,4 @@
-"""What no page sends is refused with a reason, never answered with 500."""
+"""What no tab sends is refused with a reason, never answered with 500."""
 
 import asyncio
 import json
@@ -9,7 +9,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
-from dashboard.app import TABLES_CODE
 from dashboard.callbacks import MAX_BODY_BYTES, POLICY_VIOLATION
 from tests.servers import DashboardServer
 
@@ -39,7 +38,7 @@ def test_garbage_for_a_callback_is_refused(dashboard: DashboardServer, body: byt
 
 
 def asking(output: object, value: object) -> str:
-    """A message of a page that asks for a callback."""
+    """A message of a tab that asks for a callback."""
     payload = {"output": output, "inputs": [{"id": "request", "property": "data", "value": value}]}
     return json.dumps({"type": "callback_request", "requestId": "1", "payload": payload})
 
@@ -79,25 +78,3 @@ async def test_garbage_on_the_socket_closes_it_and_nothing_else(
 def test_a_body_that_is_too_long_is_refused(dashboard: DashboardServer) -> None:
     answer = httpx.post(dashboard.url + CALLBACK, content=b" " * (MAX_BODY_BYTES + 1))
     assert answer.status_code == 413
-
-
-@pytest.mark.parametrize(
-    "path", ["/_dash-component-suites/nope/x.js", "/_dash-component-suites/dash/nope.js"]
-)
-def test_an_unknown_asset_is_not_found(dashboard: DashboardServer, path: str) -> None:
-    assert httpx.get(dashboard.url + path).status_code == 404
-
-
-def test_every_answer_allows_only_this_server(dashboard: DashboardServer) -> None:
-    policy = httpx.get(dashboard.url).headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy
-    assert "unsafe-eval" not in policy
-    assert "http" not in policy
-
-
-def test_code_travels_compressed(dashboard: DashboardServer) -> None:
-    tables = f"{dashboard.url}{TABLES_CODE}"
-    with httpx.stream("GET", tables, headers={"Accept-Encoding": "gzip"}) as answer:
-        sent = sum(map(len, answer.iter_raw()))
-    assert answer.headers["Content-Encoding"] == "gzip"
-    assert sent < len(httpx.get(tables, headers={"Accept-Encoding": "identity"}).content) / 2

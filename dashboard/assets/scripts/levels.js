@@ -1,0 +1,37 @@
+/* The levels of the view: overview, a worker, a process; their titles, and the trail back. */
+
+import { draw } from "./chart.js";
+import { DRAWN_MILLISECONDS, select } from "./selection.js";
+import { moveOn } from "./ticking.js";
+
+/** Trail, level, title of the list, and whether it has pages behind and before this one. */
+export function show(shown, search) {
+  select(shown);
+  setTimeout(draw, DRAWN_MILLISECONDS);
+  setTimeout(moveOn, DRAWN_MILLISECONDS);
+  const address = new URLSearchParams(search || "");
+  const worker = address.get("worker") || (shown && shown.worker);
+  const process = address.get("process");
+  const name = (shown && shown.workerName) || "Worker";
+  const start = address.get("start");
+  return [
+    trail(worker && name, process),
+    process ? "2" : worker ? "1" : "0",
+    worker ? `Processes of ${name}` : "Processes",
+    !(shown && shown.nextStart),
+    !start,
+    start ? "An older page" : "",
+  ];
+}
+
+function trail(worker, process) {
+  const crumbs = worker ? [crumb("Overview", "overview"), crumb(worker, "worker", !process)] : [];
+  if (process) crumbs.push(crumb(`Process …${process.slice(-8)}`, "process", true));
+  return crumbs;
+}
+
+function crumb(text, level, current) {
+  const props = { children: text, className: "crumb", type: "button", "data-go": level };
+  if (current) props["aria-current"] = "page";
+  return { type: "Button", namespace: "dash_html_components", props };
+}

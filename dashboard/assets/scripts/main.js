@@ -1,0 +1,19 @@
+/* What the browser does by itself, under the names by which Dash and AG Grid call it. */
+
+import { choose, fill, filter } from "./address.js";
+import "./buttons.js";
+import * as cells from "./cells.js";
+import { chart } from "./chart.js";
+import { tick } from "./connection.js";
+import { show } from "./levels.js";
+import { take } from "./rows.js";
+import { markSelection, openRow, openRowByKey } from "./selection.js";
+import { scheme } from "./theme.js";
+
+const provide = (name, parts) => Object.assign((window[name] ??= {}), parts);
+
+provide("dash_clientside", {
+  monitor: { choose, chart, fill, filter, scheme, show, take, tick },
+});
+provide("dashAgGridFunctions", { markSelection, openRow, openRowByKey });
+provide("dashAgGridComponentFunctions", cells);

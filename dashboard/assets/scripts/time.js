@@ -1,0 +1,46 @@
+/* Times and durations as people read them, by the server's clock and the browser's time zone. */
+
+let skew = 0; // the server's clock minus this one, in ms
+
+/** Takes over the server's clock: ms since 1970. */
+export function setClock(serverNow) {
+  skew = serverNow - Date.now();
+}
+
+export const now = () => Date.now() + skew;
+
+const pad = (number) => String(number).padStart(2, "0");
+
+export const hourAndMinute = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}`;
+
+export const day = (date) =>
+  date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+
+export function duration(seconds) {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(2)} s`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${pad(Math.floor(seconds % 60))} s`;
+  return `${Math.floor(seconds / 3600)} h ${pad(Math.floor((seconds % 3600) / 60))} min`;
+}
+
+/** The duration of what goes on: in whole seconds. */
+export function running(seconds) {
+  return seconds < 60 ? `${Math.floor(seconds)} s` : duration(seconds);
+}
+
+export function ago(seconds) {
+  if (seconds < 60) return `${Math.max(0, Math.floor(seconds))} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} d ago`;
+}
+
+/** An instant; without its day when that is today, unless `form` is "full". */
+export function moment(at, form) {
+  if (!at) return "–";
+  const date = new Date(at);
+  const clock = `${hourAndMinute(date)}:${pad(date.getSeconds())}`;
+  const today = new Date(now()).toDateString() === date.toDateString();
+  return form === "full" || !today ? `${day(date)} ${clock}` : clock;
+}

@@ -1,0 +1,40 @@
+"""The HTML document that every tab opens with: what it loads, and in which order."""
+
+import hashlib
+from pathlib import Path
+
+ASSETS = Path(__file__).parents[1] / "assets"
+SCRIPTS = "scripts"
+
+# The modules run when the document was read, before this event: what the renderer calls is there.
+RENDERER = 'addEventListener("DOMContentLoaded", () => new DashRenderer());'
+
+# Asked for by Dash when it draws the tables: here it is on its way from the beginning.
+TABLES_CODE = "/_dash-component-suites/dash_ag_grid/async-community.js"
+
+
+def assets_path() -> str:
+    """Where browsers find the assets. It changes with them, so that they can be kept for ever.
+
+    Modules name each other, and a browser that kept some of them would mix old and new ones.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(path for path in ASSETS.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(ASSETS)}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return f"assets/{digest.hexdigest()[:16]}"
+
+
+def document() -> str:
+    """Dash's `index_string`. Its own has no language, which screen readers need."""
+    folder = f"/{assets_path()}/{SCRIPTS}"
+    modules = sorted(path.name for path in (ASSETS / SCRIPTS).glob("*.js"))
+    # Else the browser would find each of them only when it has read those that import it.
+    preloaded = "".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in modules)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+    <head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
+        <link rel="preload" as="script" href="{TABLES_CODE}">
+        {preloaded}<script type="module" src="{folder}/main.js"></script></head>
+    <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer></body>
+</html>"""

@@ -1,0 +1,72 @@
+"""What a browser loads for a tab, and in which order."""
+
+import re
+
+import httpx
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from dashboard.view.document import ASSETS, TABLES_CODE, assets_path
+from tests.dashboard.locators import connection
+from tests.servers import DashboardServer
+
+
+def test_every_module_is_asked_for_at_once_under_a_path_of_its_version(
+    dashboard: DashboardServer,
+) -> None:
+    document = httpx.get(dashboard.url).text
+    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', document)
+    modules = {path.name for path in (ASSETS / "scripts").iterdir()}
+    assert set(preloaded) == {f"/{assets_path()}/scripts/{name}" for name in modules}
+    assert {f"assets/{version}" for version in re.findall(r'"/assets/([^/]+)/', document)} == {
+        assets_path()
+    }
+    for path in preloaded:
+        answer = httpx.get(dashboard.url + path)
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+        assert "immutable" in answer.headers["Cache-Control"]
+
+
+async def test_nothing_is_drawn_before_a_late_module_is_there(tab: Page) -> None:
+    order: list[str] = []
+
+    async def hold(route: Route) -> None:
+        await tab.locator("#_dash-renderer").wait_for(state="attached")
+        # All that can be done without the module is done.
+        await tab.evaluate("new Promise((done) => requestIdleCallback(done))")
+        order.append("module")
+        await route.continue_()
+
+    await tab.route("**/scripts/time.js", hold)
+    tab.on("request", lambda sent: order.append("layout") if "_dash-layout" in sent.url else None)
+    await tab.goto("/")
+    await expect(connection(tab)).to_have_text("Live")
+    assert order == ["module", "layout"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_dash-component-suites/nope/x.js",
+        "/_dash-component-suites/dash/nope.js",
+        "/assets/0123456789abcdef/scripts/main.js",
+        f"/{assets_path()}/scripts/nope.js",
+    ],
+)
+def test_an_unknown_asset_is_not_found(dashboard: DashboardServer, path: str) -> None:
+    assert httpx.get(dashboard.url + path).status_code == 404
+
+
+def test_every_answer_allows_only_this_server(dashboard: DashboardServer) -> None:
+    policy = httpx.get(dashboard.url).headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe-eval" not in policy
+    assert "http" not in policy
+
+
+def test_code_travels_compressed(dashboard: DashboardServer) -> None:
+    tables = f"{dashboard.url}{TABLES_CODE}"
+    with httpx.stream("GET", tables, headers={"Accept-Encoding": "gzip"}) as answer:
+        sent = sum(map(len, answer.iter_raw()))
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert sent < len(httpx.get(tables, headers={"Accept-Encoding": "identity"}).content) / 2
