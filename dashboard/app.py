@@ -19,10 +19,11 @@ from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
-from dashboard.tabs import Tabs, View, loaded, whole
+from dashboard.tabs import Tabs
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
 from dashboard.view.layout import create_layout
+from dashboard.view.view import View, loaded, whole
 
 # A tab that falls back waits so long for what it shows.
 LOAD_SECONDS = 5.0

@@ -57,6 +57,21 @@ TASKS = [
 ]
 
 
+# A click sorts; sorting and filtering stay as they are while rows change.
+COLUMN = {
+    "sortable": True,
+    "resizable": True,
+    "suppressHeaderMenuButton": True,
+    "suppressHeaderFilterButton": True,
+}
+GRID = {
+    "theme": {"function": THEME},
+    "animateRows": False,
+    "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": False},
+    "suppressCellFocus": False,
+}
+
+
 def table(id_: str, columns: list[dict[str, Any]], none: str, **options: Any) -> dag.AgGrid:
     """A table whose rows are found by their id, and opened by a click or Enter.
 
@@ -69,29 +84,12 @@ def table(id_: str, columns: list[dict[str, Any]], none: str, **options: Any) ->
         style={"height": "100%", "width": "100%"},
         columnDefs=columns,
         getRowId="params.data.id",
-        # A click sorts; sorting and filtering stay as they are while rows change.
-        defaultColDef={
-            "sortable": True,
-            "resizable": True,
-            "suppressHeaderMenuButton": True,
-            "suppressHeaderFilterButton": True,
-        },
+        defaultColDef=COLUMN,
         eventListeners={
             "rowClicked": [f"openRow('{id_}', params)"],
             "cellKeyDown": [f"openRowByKey('{id_}', params)"],
             "firstDataRendered": ["markSelection()"],
         },
-        dashGridOptions={
-            "theme": {"function": THEME},
-            "animateRows": False,
-            "rowSelection": {
-                "mode": "singleRow",
-                "checkboxes": False,
-                "enableClickSelection": False,
-            },
-            "suppressCellFocus": False,
-            # What AG Grid says by itself, in words.
-            "localeText": {"noRowsToShow": none},
-            **options,
-        },
+        # What AG Grid says by itself, in words.
+        dashGridOptions={**GRID, "localeText": {"noRowsToShow": none}, **options},
     )

@@ -1,10 +1,10 @@
-"""Views of tabs share boards, and are woken by their changes."""
+"""Views share boards, and whoever shows them is woken by their changes."""
 
 import asyncio
 
 from dashboard.address import Address
 from dashboard.boards.mirror import Mirror, listening
-from dashboard.tabs import View
+from dashboard.view.view import View
 from tests.dashboard.reporter import Reporter
 
 
