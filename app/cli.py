@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import multiprocessing
 import socket
 import sys
@@ -21,6 +22,8 @@ from graph.schema import create_schema
 from monitor.upkeep.counters import check_counters
 from monitor.upkeep.purging import Policy
 
+logger = logging.getLogger(__name__)
+
 API_PORT = 8418
 DASHBOARD_PORT = 8050
 FACTORY = "app.factory:create_app_from_environment"
@@ -34,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = load_settings()
         configure_logging(settings)
+        if settings.overruled:
+            others = " and ".join(settings.overruled)
+            logger.warning("DATABASE_URL is used; another database is named by %s", others)
         command: Callable[[Settings, argparse.Namespace], int] = options.command
         status = command(settings, options)
     except (SettingsError, DatabaseUnavailable, MigrationFailed) as error:

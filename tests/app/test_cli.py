@@ -56,6 +56,23 @@ def test_a_database_url_that_is_none_is_told_without_its_password(tmp_path: Path
     assert "secret" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["up", "check"])
+def test_a_part_of_a_database_is_refused_before_anything_starts(
+    tmp_path: Path, command: str
+) -> None:
+    done = run(tmp_path, command, MYSQL_USER="me", SERVER="db")
+    assert_refused(done, "MYSQL_DATABASE: missing beside MYSQL_USER and SERVER")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_url_that_other_variables_contradict_is_used_and_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'chosen.db'}"
+    done = run(tmp_path, "migrate", DATABASE_URL=url, SERVER="db")
+    assert done.returncode == 0
+    assert "DATABASE_URL is used; another database is named by SERVER" in done.stderr
+    assert (tmp_path / "chosen.db").exists()
+
+
 def test_a_database_that_does_not_answer_is_told(tmp_path: Path) -> None:
     url = f"mariadb://me:secret@127.0.0.1:{free_port()}/monitor"
     done = run(tmp_path, "serve", "--port", str(free_port()), DATABASE_URL=url)
