@@ -142,9 +142,9 @@ def _serve(settings: Settings, options: argparse.Namespace, dashboard: str = "")
             "(redis://host:6379), or use --workers 1."
         )
     check_port(options.host, options.port)
-    tokens = ensure_token(settings)
+    ensure_token(settings)
     asyncio.run(_migrate_database(settings))
-    banner = _banner(settings, options, tokens[0], dashboard)
+    banner = _banner(settings, options, dashboard)
     arguments = serving_options(options.host, options.port) | {
         "app": FACTORY,
         "factory": True,
@@ -199,12 +199,19 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _banner(settings: Settings, options: argparse.Namespace, token: str, dashboard: str) -> str:
-    base = f"http://{options.host}:{options.port}"
+def _token_lines(settings: Settings) -> str:
+    """Where the token is; itself only when it was made here, and for people: logs are kept."""
     if settings.token:
-        origin = "the first of TOKEN"
-    else:
-        origin = f"made at first start, kept in {settings.token_file}"
+        return "as set in TOKEN"
+    kept = f"made at first start, kept in {settings.token_file}"
+    if not sys.stdout.isatty():
+        return kept
+    [token] = ensure_token(settings)
+    return f"{token}\n             ({kept})"
+
+
+def _banner(settings: Settings, options: argparse.Namespace, dashboard: str) -> str:
+    base = f"http://{options.host}:{options.port}"
     database = Database(settings.resolved_database_url).url.render_as_string(hide_password=True)
     return f"""
 Process Monitor
@@ -216,8 +223,7 @@ Process Monitor
     }
   API        {base}            workers report here (REST), see {base}/docs
   GraphQL    {base}/graphql    open it in a browser for the explorer
-  Token      {token}
-             ({origin})
+  Token      {_token_lines(settings)}
   Database   {database}
   Live feed  {"Redis" if settings.redis_url else "in memory"}
 
