@@ -2,18 +2,21 @@
 
 import argparse
 import asyncio
-import multiprocessing
+import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 
 import uvicorn
 
+from app.banner import create_banner
 from app.factory import configure_logging
 from app.purge import run_purge
 from app.seeding import run_seeding
 from app.server import serve, serving_options
 from app.settings import MAX_DAYS, Settings, SettingsError, ensure_token, load_settings
+from app.supervision import Companion
 from db.errors import DatabaseUnavailable
 from db.migrate import MigrationFailed, migrate
 from db.session import Database
@@ -21,11 +24,12 @@ from graph.schema import create_schema
 from monitor.upkeep.counters import check_counters
 from monitor.upkeep.purging import Policy
 
+logger = logging.getLogger(__name__)
+
 API_PORT = 8418
 DASHBOARD_PORT = 8050
 FACTORY = "app.factory:create_app_from_environment"
 MAX_SPEED = 1000
-DASHBOARD_END_SECONDS = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = load_settings()
         configure_logging(settings)
+        if settings.overruled:
+            others = " and ".join(settings.overruled)
+            logger.warning("DATABASE_URL is used; another database is named by %s", others)
         command: Callable[[Settings, argparse.Namespace], int] = options.command
         status = command(settings, options)
     except (SettingsError, DatabaseUnavailable, MigrationFailed) as error:
@@ -101,25 +108,21 @@ def _up(settings: Settings, options: argparse.Namespace) -> int:
         update={"token": ensure_token(settings), "backend": f"{reachable(host)}:{options.port}"}
     )
     # A process of its own: drawing pages never holds up a report.
-    dashboard = multiprocessing.get_context("spawn").Process(
-        target=serve_beside, args=(beside, host, port), name="dashboard"
-    )
-    dashboard.start()
+    dashboard = Companion("dashboard", serve_beside, beside, host, port)
     try:
-        return _serve(settings, options, dashboard=f"http://{host}:{port}")
+        status = _serve(settings, options, f"http://{host}:{port}", dashboard.watch)
     finally:
-        dashboard.terminate()
-        dashboard.join(DASHBOARD_END_SECONDS)
-        dashboard.kill()
+        dashboard.stop()
+    return 1 if dashboard.failed else status
 
 
-def serve_beside(settings: Settings, host: str, port: int) -> None:
+def serve_beside(settings: Settings, host: str, port: int, started: Connection) -> None:
     """The dashboard in a process beside the API."""
     configure_logging(settings)
     # Its libraries take a second to import, which the API need not have.
     from app.operators import serve_dashboard
 
-    sys.exit(serve_dashboard(settings, host, port, announce=False))
+    sys.exit(serve_dashboard(settings, host, port, lambda: started.send(None)))
 
 
 def reachable(host: str) -> str:
@@ -127,7 +130,12 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
 
 
-def _serve(settings: Settings, options: argparse.Namespace, dashboard: str = "") -> int:
+def _serve(
+    settings: Settings,
+    options: argparse.Namespace,
+    dashboard: str = "",
+    on_started: Callable[[], None] = lambda: None,
+) -> int:
     if options.workers < 1:
         raise SettingsError("--workers: at least 1 server process is needed.")
     if options.workers > 1 and not settings.redis_url:
@@ -136,16 +144,21 @@ def _serve(settings: Settings, options: argparse.Namespace, dashboard: str = "")
             "(redis://host:6379), or use --workers 1."
         )
     check_port(options.host, options.port)
-    tokens = ensure_token(settings)
+    ensure_token(settings)
     asyncio.run(_migrate_database(settings))
-    banner = _banner(settings, options, tokens[0], dashboard)
+    banner = create_banner(settings, f"http://{options.host}:{options.port}", dashboard)
     arguments = serving_options(options.host, options.port) | {
         "app": FACTORY,
         "factory": True,
         "workers": options.workers,
     }
+
+    def announce() -> None:
+        _say(banner)
+        on_started()
+
     try:
-        started = serve(uvicorn.Config(**arguments), lambda: _say(banner))
+        started = serve(uvicorn.Config(**arguments), announce)
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how one ends it
     return 0 if started else 1
@@ -156,7 +169,9 @@ def _dashboard(settings: Settings, options: argparse.Namespace) -> int:
     # Its libraries take a second to import, which the other commands need not wait for.
     from app.operators import serve_dashboard
 
-    return serve_dashboard(settings, options.host, options.port, announce=True)
+    base = f"http://{options.host}:{options.port}"
+    text = f"\nDashboard  {base}   (of the API at {settings.backend})\n\n"
+    return serve_dashboard(settings, options.host, options.port, lambda: _say(text))
 
 
 def _demo(settings: Settings, options: argparse.Namespace) -> int:
@@ -191,33 +206,6 @@ def _seed(settings: Settings, options: argparse.Namespace) -> int:
 def _say(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _banner(settings: Settings, options: argparse.Namespace, token: str, dashboard: str) -> str:
-    base = f"http://{options.host}:{options.port}"
-    if settings.token:
-        origin = "the first of TOKEN"
-    else:
-        origin = f"made at first start, kept in {settings.token_file}"
-    database = Database(settings.resolved_database_url).url.render_as_string(hide_password=True)
-    return f"""
-Process Monitor
-{
-        f'''
-  Dashboard  {dashboard}            open this in a browser'''
-        if dashboard
-        else ""
-    }
-  API        {base}            workers report here (REST), see {base}/docs
-  GraphQL    {base}/graphql    open it in a browser for the explorer
-  Token      {token}
-             ({origin})
-  Database   {database}
-  Live feed  {"Redis" if settings.redis_url else "in memory"}
-
-Ctrl-C ends it.
-
-"""
 
 
 def check_port(host: str, port: int, option: str = "--port") -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.supervisors import Multiprocess
 from websockets.http11 import Request
 
+from app.supervision import Supervisor
 from graph.transports.extensions import CONNECTION_EXTENSION, PUSH_EXTENSION
 
 # Bounds what the kernel holds for a reader that is slow; the process holds as much again at most.
@@ -207,9 +207,9 @@ def serve(config: uvicorn.Config, on_started: Callable[[], None]) -> bool:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.run()
         return server.started
-    on_started()
     # Elsewhere the kernel gives all connections to the last that bound the port.
     on_linux = sys.platform == "linux"
     listening = SharedPort(config.host, config.port) if on_linux else config.bind_socket()
-    Multiprocess(config, sockets=[listening]).run()
-    return True
+    supervisor = Supervisor(config, [listening], on_started)
+    supervisor.run()
+    return not supervisor.failed

@@ -29,6 +29,10 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # A century; no calendar reaches back for much more.
 MAX_DAYS = 36_500
 Tokens = Annotated[list[str], NoDecode]
+# What names a database of MariaDB's only together. Not the password: a user may have none (one that
+# is forgotten, MariaDB asks for), and the `.env` of containers, which `make run` reads, too, has it
+# alone.
+_DATABASE_PARTS = ("MYSQL_USER", "MYSQL_DATABASE", "SERVER")
 
 
 class Settings(BaseSettings):
@@ -78,6 +82,13 @@ class Settings(BaseSettings):
             _ = parts.port  # raises ValueError for one that is no number
         return value
 
+    @field_validator("server")
+    @classmethod
+    def _check_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            _host_and_port(value)
+        return value
+
     @field_validator("log_level")
     @classmethod
     def _check_log_level(cls, value: str) -> str:
@@ -91,17 +102,31 @@ class Settings(BaseSettings):
         if self.database_url:
             return self.database_url
         if self.mysql_user and self.mysql_database and self.server:
-            host, _, port = self.server.partition(":")
+            host, port = _host_and_port(self.server)
             url = URL.create(
                 "mariadb",
                 self.mysql_user,
                 self.mysql_password,
                 host,
-                int(port or 3306),
+                port,
                 self.mysql_database,
             )
             return url.render_as_string(hide_password=False)
         return f"sqlite:///{self.data_dir / 'monitor.db'}"
+
+    @property
+    def overruled(self) -> list[str]:
+        """The variables that name another database than DATABASE_URL, which is used."""
+        if not self.database_url:
+            return []
+        url = normalise_url(self.database_url)
+        host, port = _host_and_port(self.server) if self.server else (url.host, url.port)
+        named = {
+            "MYSQL_USER": (self.mysql_user, url.username),
+            "MYSQL_DATABASE": (self.mysql_database, url.database),
+            "SERVER": (f"{host}:{port or 3306}", f"{url.host}:{url.port or 3306}"),
+        }
+        return [name for name, (part, used) in named.items() if part and part != used]
 
     @property
     def archive_after(self) -> timedelta | None:
@@ -118,17 +143,40 @@ def base_url(backend: str) -> str:
     return (backend if "://" in backend else f"http://{backend}").rstrip("/")
 
 
+def _host_and_port(server: str) -> tuple[str, int]:
+    """Of `host`, `host:port` or `[address]:port`. Raises ValueError."""
+    parts = urlsplit(f"//{server}")
+    if not parts.hostname or parts.netloc != server or "@" in server:
+        raise ValueError("must be a host, or host:port")
+    return parts.hostname, parts.port or 3306
+
+
 def load_settings() -> Settings:
     """Reads the environment. Raises SettingsError naming the variable and the reason."""
     try:
         settings = Settings()
-        normalise_url(settings.resolved_database_url)
     except ValidationError as error:
         faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
         raise SettingsError("\n".join(faults)) from error
+    _check_database_parts(settings)
+    try:
+        normalise_url(settings.resolved_database_url)
     except Exception as error:
         raise SettingsError(f"DATABASE_URL: {error}") from error
     return settings
+
+
+def _check_database_parts(settings: Settings) -> None:
+    """Raises SettingsError for a part of a database: reports would go into SQLite unnoticed."""
+    if settings.database_url:
+        return
+    given = [name for name in _DATABASE_PARTS if getattr(settings, name.lower())]
+    missing = [name for name in _DATABASE_PARTS if name not in given]
+    if given and missing:
+        raise SettingsError(
+            f"{', '.join(missing)}: missing beside {' and '.join(given)}. "
+            f"Set {', '.join(_DATABASE_PARTS)} all for MariaDB, or none of them for SQLite."
+        )
 
 
 def ensure_token(settings: Settings) -> list[str]:

@@ -1,6 +1,7 @@
 """The command: what cannot be started is said in one sentence, and what runs ends when told."""
 
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from tests.conftest import TOKEN
-from tests.servers import MariaDb, MonitorServer, RedisServer, WholeProduct, free_port
+from tests.servers import MariaDb, MonitorServer, RedisServer, WholeProduct, free_port, stop
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +57,23 @@ def test_a_database_url_that_is_none_is_told_without_its_password(tmp_path: Path
     assert "secret" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["up", "check"])
+def test_a_part_of_a_database_is_refused_before_anything_starts(
+    tmp_path: Path, command: str
+) -> None:
+    done = run(tmp_path, command, MYSQL_USER="me", SERVER="db")
+    assert_refused(done, "MYSQL_DATABASE: missing beside MYSQL_USER and SERVER")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_url_that_other_variables_contradict_is_used_and_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'chosen.db'}"
+    done = run(tmp_path, "migrate", DATABASE_URL=url, SERVER="db")
+    assert done.returncode == 0
+    assert "DATABASE_URL is used; another database is named by SERVER" in done.stderr
+    assert (tmp_path / "chosen.db").exists()
+
+
 def test_a_database_that_does_not_answer_is_told(tmp_path: Path) -> None:
     url = f"mariadb://me:secret@127.0.0.1:{free_port()}/monitor"
     done = run(tmp_path, "serve", "--port", str(free_port()), DATABASE_URL=url)
@@ -88,7 +106,9 @@ def test_variables_that_cannot_be_are_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_token_is_made_printed_and_the_same_after_a_restart(tmp_path: Path) -> None:
+def test_a_token_is_made_kept_where_it_is_told_and_the_same_after_a_restart(
+    tmp_path: Path,
+) -> None:
     tokens = []
     for _ in range(2):
         server = MonitorServer(tmp_path, {})
@@ -96,14 +116,47 @@ def test_a_token_is_made_printed_and_the_same_after_a_restart(tmp_path: Path) ->
         path = tmp_path / "data" / "token"
         tokens.append(path.read_text().strip())
         printed = server.log.read_text()
-        assert tokens[-1] in printed
         assert str(path) in printed
+        # What is no terminal may be a log, which is kept and read by others.
+        assert tokens[-1] not in printed
         headers = {"Authorization": f"Bearer {tokens[-1]}"}
         body = {"name": "w", "version": "v1", "tasks": []}
         assert httpx.post(f"{server.url}/matricula", json=body, headers=headers).is_success
         server.stop()
     assert tokens[0] == tokens[1]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def shown_on_a_terminal(folder: Path, **env: str) -> str:
+    """What `serve` prints to one when it has started."""
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "serve", "--port", str(free_port())],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "MONITOR_DATA_DIR": str(folder), **env},
+        stdout=its_end,
+    )
+    os.close(its_end)
+    printed = b""
+    try:
+        while b"Ctrl-C" not in printed:
+            printed += os.read(terminal, 4096)
+    finally:
+        stop(process)
+        os.close(terminal)
+    return printed.decode()
+
+
+def test_a_token_that_was_made_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    printed = shown_on_a_terminal(tmp_path)
+    assert (tmp_path / "token").read_text().strip() in printed
+    assert str(tmp_path / "token") in printed
+
+
+def test_a_token_that_was_given_is_shown_nowhere(tmp_path: Path) -> None:
+    printed = shown_on_a_terminal(tmp_path, TOKEN="sesame-one, sesame-two")
+    assert "as set in TOKEN" in printed
+    assert "sesame" not in printed
 
 
 @contextmanager

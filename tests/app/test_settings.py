@@ -66,6 +66,7 @@ def test_several_tokens_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch)
     [
         ("db", "mariadb://me:p%40ss%2Fword@db:3306/monitor"),
         ("db:3307", "mariadb://me:p%40ss%2Fword@db:3307/monitor"),
+        ("[::1]:3307", "mariadb://me:p%40ss%2Fword@[::1]:3307/monitor"),
     ],
 )
 def test_the_predecessors_variables_make_the_database_url(
@@ -82,6 +83,51 @@ def test_the_predecessors_variables_make_the_database_url(
 
 
 @pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        (["MYSQL_USER", "SERVER"], "MYSQL_DATABASE"),
+        (["MYSQL_USER", "MYSQL_PASSWORD", "MYSQL_DATABASE"], "SERVER"),
+        (["MYSQL_DATABASE", "SERVER"], "MYSQL_USER"),
+        (["MYSQL_USER"], "MYSQL_DATABASE, SERVER"),
+        (["MYSQL_DATABASE"], "MYSQL_USER, SERVER"),
+        (["SERVER"], "MYSQL_USER, MYSQL_DATABASE"),
+    ],
+)
+def test_a_part_of_a_database_is_refused_by_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], missing: str
+) -> None:
+    for name in given:
+        monkeypatch.setenv(name, "db")
+    with pytest.raises(SettingsError, match=f"^{missing}: missing beside "):
+        load_settings()
+
+
+def test_the_dot_env_of_containers_leaves_the_database_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TOKEN=mine\nMYSQL_PASSWORD=secret\n")
+    assert load_settings().resolved_database_url.startswith("sqlite:///")
+
+
+@pytest.mark.parametrize(
+    ("parts", "overruled"),
+    [
+        ({}, []),
+        ({"MYSQL_USER": "me", "MYSQL_DATABASE": "monitor", "SERVER": "db:3306"}, []),
+        ({"SERVER": "db"}, []),
+        ({"MYSQL_USER": "me", "SERVER": "elsewhere"}, ["SERVER"]),
+        ({"MYSQL_USER": "you", "MYSQL_DATABASE": "other"}, ["MYSQL_USER", "MYSQL_DATABASE"]),
+    ],
+)
+def test_a_database_url_wins_over_parts_and_those_that_contradict_it_are_known(
+    monkeypatch: pytest.MonkeyPatch, parts: dict[str, str], overruled: list[str]
+) -> None:
+    for name, value in {"DATABASE_URL": "mariadb://me:pw@db/monitor", **parts}.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.resolved_database_url == "mariadb://me:pw@db/monitor"
+    assert settings.overruled == overruled
+
+
+@pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("DATABASE_URL", "not a url", "DATABASE_URL: "),
@@ -93,6 +139,8 @@ def test_the_predecessors_variables_make_the_database_url(
         ("MONITOR_LOG_LEVEL", "loud", "MONITOR_LOG_LEVEL: "),
         ("REDIS_URL", "localhost:6379", "REDIS_URL: "),
         ("REDIS_URL", "redis://localhost:port/0", "REDIS_URL: "),
+        ("SERVER", "db:port", "SERVER: "),
+        ("SERVER", "mariadb://db", "SERVER: "),
     ],
 )
 def test_a_value_that_cannot_be_is_told_by_the_name_of_its_variable(
