@@ -21,8 +21,10 @@ for _enum in (WorkerStatus, ProcessStatus, TaskStatus):
     strawberry.enum(_enum)
 strawberry.enum(
     ChangeKind,
-    description="REMOVED: the last state, without details, of what was too old to be kept, or of a "
-    "worker that is archived.",
+    description="UPDATED also what comes to match the filter. LEFT: the entity no longer matches "
+    "the filter of this subscription; told once, with the new state, and never where the filter "
+    "cannot change its mind (ids, names, times). REMOVED: the last state, without details, of "
+    "what was too old to be kept, or of a worker that is archived.",
 )
 strawberry.enum(Direction, name="OrderDirection")
 

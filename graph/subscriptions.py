@@ -91,11 +91,13 @@ class Subscription:
         yield _follow(matching, after)
 
 
-def event_type(event: Event, cursor: Cursor) -> WorkerEvent | ProcessEvent | TaskEvent:
-    """The event as subscribers see it."""
+def event_type(
+    event: Event, kind: ChangeKind, cursor: Cursor
+) -> WorkerEvent | ProcessEvent | TaskEvent:
+    """The event as subscribers see it who are told of it as `kind`."""
     told: dict[str, Any] = {
         "cursor": str(cursor),
-        "kind": event.kind,
+        "kind": kind,
         "occurred_at": event.occurred_at,
     }
     match event.entity:

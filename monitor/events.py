@@ -1,10 +1,10 @@
 """What happened: a change of one entity, with its whole state afterwards; and its stored form."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -21,18 +21,44 @@ from monitor.entities import (
 
 
 class ChangeKind(StrEnum):
+    """LEFT is how an update is told to those whose filter matched only before; never stored."""
+
     CREATED = "CREATED"
     UPDATED = "UPDATED"
     REMOVED = "REMOVED"
+    LEFT = "LEFT"
+
+
+# What filters look at and changes.
+_FILTERED = ("status", "stalled")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`entity` was created, updated or removed at `occurred_at`; `entity` is the state after it."""
+    """`entity` was created, updated or removed at `occurred_at`; `entity` is the state after it.
+
+    `before`: of what filters look at, that which was different before an update.
+    """
 
     kind: ChangeKind
     occurred_at: datetime
     entity: Entity
+    before: Mapping[str, Any] | None = None
+
+    @classmethod
+    def update(cls, occurred_at: datetime, before: Entity, after: Entity) -> Self:
+        """That an entity changed."""
+        different = {
+            name: value
+            for name in _FILTERED
+            if (value := getattr(before, name, None)) != getattr(after, name, None)
+        }
+        return cls(ChangeKind.UPDATED, occurred_at, after, different or None)
+
+    @property
+    def was(self) -> Entity | None:
+        """The state before it as filters would see it; None when they would see no difference."""
+        return None if self.before is None else replace(self.entity, **self.before)
 
 
 _TYPES: dict[str, type[Entity]] = {"worker": Worker, "process": Process, "task": Task}
@@ -53,16 +79,30 @@ def encode_entity(entity: Entity) -> bytes:
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
-    """A JSON list of `[kind, occurred_at, type, state]`, in order."""
-    return orjson.dumps([[e.kind, e.occurred_at, _NAMES[type(e.entity)], e.entity] for e in events])
+    """A JSON list of `[kind, occurred_at, type, state]`, in order; an update that filters can see
+    has its `before` as a fifth part.
+    """
+    return orjson.dumps(
+        [
+            [e.kind, e.occurred_at, _NAMES[type(e.entity)], e.entity]
+            + ([] if e.before is None else [e.before])
+            for e in events
+        ]
+    )
 
 
 def decode_events(data: bytes | str) -> list[Event]:
-    """The inverse of `encode_events`."""
-    return [
-        Event(ChangeKind(kind), datetime.fromisoformat(at), _entity(type_, state))
-        for kind, at, type_, state in orjson.loads(data)
-    ]
+    """The inverse of `encode_events`; a server of the release before wrote no `before`."""
+    return [_event(*stored) for stored in orjson.loads(data)]
+
+
+def _event(
+    kind: str, at: str, type_: str, state: dict[str, Any], before: dict[str, Any] | None = None
+) -> Event:
+    entity = _entity(type_, state)
+    if before is not None and "status" in before:
+        before["status"] = type(entity.status)(before["status"])
+    return Event(ChangeKind(kind), datetime.fromisoformat(at), entity, before)
 
 
 def decode_entity(data: bytes | str) -> Entity:

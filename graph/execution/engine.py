@@ -131,7 +131,7 @@ class Engine:
 
         Never raises for what a client sent; a response without `data` was not executed.
         """
-        if refused := _refuse(self.schema, prepared, variables):
+        if refused := _refuse(self.schema, prepared, variables, operation_name):
             return refused
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -177,7 +177,7 @@ class Engine:
 
         A response with errors instead when it cannot be run.
         """
-        if refused := _refuse(self.schema, prepared, variables):
+        if refused := _refuse(self.schema, prepared, variables, operation_name):
             return refused
         assert prepared.document is not None
         executor = ShortExecutor.build(
@@ -211,12 +211,15 @@ async def _begin(executor: Executor[Any]) -> object:
 
 
 def _refuse(
-    schema: GraphQLSchema, prepared: Prepared, variables: Mapping[str, Any] | None
+    schema: GraphQLSchema,
+    prepared: Prepared,
+    variables: Mapping[str, Any] | None,
+    operation_name: str | None,
 ) -> Response | None:
     """The response to what cannot be run at all."""
     if prepared.document is None:
         return {"errors": [format_error(error) for error in prepared.errors]}
-    if errors := check_cost(schema, prepared.document, variables or {}):
+    if errors := check_cost(schema, prepared.document, variables or {}, operation_name):
         return {"errors": [format_error(error) for error in errors]}
     return None
 

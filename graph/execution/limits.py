@@ -81,10 +81,13 @@ def check_document(document: DocumentNode) -> list[GraphQLError]:
 
 
 def check_cost(
-    schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    variables: Mapping[str, Any],
+    operation_name: str | None,
 ) -> list[GraphQLError]:
-    """An error when an operation of a valid document could return too much."""
-    for operation in _operations(document):
+    """An error when the operation of a valid document that is to run could return too much."""
+    for operation in _operations_named(document, operation_name):
         root = schema.get_root_type(operation.operation)
         assert root is not None, "validated"
         meter = _CostMeter(schema, document, _with_defaults(operation, variables))
@@ -105,6 +108,15 @@ def check_cost(
 
 def _operations(document: DocumentNode) -> list[OperationDefinitionNode]:
     return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+
+
+def _operations_named(
+    document: DocumentNode, name: str | None
+) -> list[OperationDefinitionNode]:
+    """Without a name it is the only one; where there are several, none of them runs."""
+    if name is None:
+        return _operations(document)
+    return [node for node in _operations(document) if node.name and node.name.value == name]
 
 
 def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:

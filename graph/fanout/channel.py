@@ -16,9 +16,10 @@ from graphql import Executor
 from graph.fanout.executions import Executions
 from graph.fanout.statistics import Statistics
 from graph.fanout.subscriber import Subscriber
+from monitor.events import ChangeKind
 from monitor.feed.live import Batch, Live
 from monitor.feed.log import Cursor
-from monitor.reading.filters import Filter
+from monitor.reading.filters import Filter, told_as
 
 # Encoded events that a channel keeps for those who catch up.
 _KEPT_PAYLOADS = 128
@@ -90,15 +91,16 @@ class Channel:
             subscriber.fail(error)
 
     def tell(self, batch: Batch, index: int) -> None:
-        """An event that matches, to all who are live."""
-        if not self._joined:
+        """An event, to all who are live, if their filter has them told of it."""
+        kind = told_as(self.matching, batch.events[index])
+        if kind is None or not self._joined:
             return
         cursor = Cursor(batch.position, index)
         before = Cursor(batch.position, index - 1) if index else Cursor(batch.previous)
         if len(self._pending) >= _MOST_PENDING:
             self._lag_all()
             return
-        payload = self._execute(batch, index)
+        payload = self._execute(batch, index, kind)
         if isinstance(payload, bytes) and not self._pending:
             self._statistics.deliveries += len(self._joined)
             self._push(payload, list(self._joined), before)
@@ -107,20 +109,22 @@ class Channel:
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._push_pending(), name="pump")
 
-    async def payload(self, batch: Batch, index: int) -> bytes:
+    async def payload(self, batch: Batch, index: int, kind: ChangeKind) -> bytes:
         """The encoded event, made once also for those who come later."""
         cursor = Cursor(batch.position, index)
         known = self._payloads.get(cursor)
         if known is not None:
             return known
-        making = self._making.get(cursor) or self._execute(batch, index)
+        making = self._making.get(cursor) or self._execute(batch, index, kind)
         # Others may wait for it, too: it goes on when this one is cancelled.
         return making if isinstance(making, bytes) else await asyncio.shield(making)
 
-    def _execute(self, batch: Batch, index: int) -> bytes | asyncio.Future[bytes]:
+    def _execute(
+        self, batch: Batch, index: int, kind: ChangeKind
+    ) -> bytes | asyncio.Future[bytes]:
         """Runs the document on the event; at once unless it reads what the event does not carry."""
         cursor = Cursor(batch.position, index)
-        payload = self._executions.execute(self._executor, batch, index)
+        payload = self._executions.execute(self._executor, batch, index, kind)
         if isinstance(payload, bytes):
             self._keep(cursor, payload)
             return payload

@@ -105,8 +105,7 @@ class Channels:
         for index, event in enumerate(batch.events):
             for channel in self._index.find(event.entity):
                 try:
-                    if channel.matching.matches(event.entity):
-                        channel.tell(batch, index)
+                    channel.tell(batch, index)
                 except Exception as error:  # noqa: BLE001 — its clients are told; the others go on
                     channel.fail(error)
 

@@ -12,6 +12,7 @@ from graph.fanout.statistics import Statistics
 from graph.loaders import Loaders
 from graph.subscriptions import event_type
 from monitor.auth import READER
+from monitor.events import ChangeKind
 from monitor.feed.live import Batch
 from monitor.feed.log import Cursor
 from monitor.monitor import Monitor
@@ -28,20 +29,21 @@ class Executions:
         self._monitor = monitor
         self._statistics = statistics
         self._context: tuple[Batch, Context] | None = None
-        self._root: tuple[Batch, int, object] | None = None
+        self._roots: tuple[Batch, int, dict[ChangeKind, object]] | None = None
 
     def execute(
-        self, executor: Executor[Any], batch: Batch, index: int
+        self, executor: Executor[Any], batch: Batch, index: int, kind: ChangeKind
     ) -> bytes | Coroutine[Any, Any, bytes]:
         """The encoded event; at once unless the document asks for what the event does not carry."""
         self._statistics.executions += 1
-        result = self._run(executor, batch, index, self._shared_context(batch))
+        root = self._event(batch, index, kind)
+        result = self._run(executor, root, self._shared_context(batch))
         if isinstance(result, ExecutionResult):
             return encode_result(result)
-        return self._finish(executor, batch, index, result)
+        return self._finish(executor, root, batch, result)
 
     async def _finish(
-        self, executor: Executor[Any], batch: Batch, index: int, result: Result
+        self, executor: Executor[Any], root: object, batch: Batch, result: Result
     ) -> bytes:
         """Waits for the database, however long: an error in place of the event would lose it."""
         while True:
@@ -49,19 +51,22 @@ class Executions:
             if not is_unavailable(told):
                 return encode_result(told)
             await asyncio.sleep(_RETRY_SECONDS)
-            result = self._run(executor, batch, index, self._new_context(batch))
+            result = self._run(executor, root, self._new_context(batch))
 
-    def _run(self, executor: Executor[Any], batch: Batch, index: int, context: Context) -> Result:
-        event_executor = executor.build_per_event_executor(self._event(batch, index))
+    def _run(self, executor: Executor[Any], root: object, context: Context) -> Result:
+        event_executor = executor.build_per_event_executor(root)
         event_executor.context_value = context
         return cast(Result, event_executor.execute_operation(serially=False))
 
-    def _event(self, batch: Batch, index: int) -> object:
-        """The root of an execution."""
-        if self._root is None or self._root[0] is not batch or self._root[1] != index:
-            event = event_type(batch.events[index], Cursor(batch.position, index))
-            self._root = (batch, index, event)
-        return self._root[2]
+    def _event(self, batch: Batch, index: int, kind: ChangeKind) -> object:
+        """The root of an execution, made once for all that are told the same."""
+        if self._roots is None or self._roots[0] is not batch or self._roots[1] != index:
+            self._roots = (batch, index, {})
+        roots = self._roots[2]
+        if kind not in roots:
+            cursor = Cursor(batch.position, index)
+            roots[kind] = event_type(batch.events[index], kind, cursor)
+        return roots[kind]
 
     def _shared_context(self, batch: Batch) -> Context:
         if self._context is None or self._context[0] is not batch:

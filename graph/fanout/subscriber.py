@@ -13,9 +13,10 @@ from typing import Protocol
 from graph.execution.engine import error_of
 from graph.fanout.sink import Sink
 from monitor.errors import Unavailable
+from monitor.events import ChangeKind
 from monitor.feed.live import Batch, Live
 from monitor.feed.log import Cursor, Position
-from monitor.reading.filters import Filter
+from monitor.reading.filters import Filter, told_as
 
 _RETRY_SECONDS = 0.5
 
@@ -32,7 +33,7 @@ class Followed(Protocol):
     def leave(self, subscriber: "Subscriber") -> None:
         """It is over."""
 
-    async def payload(self, batch: Batch, index: int) -> bytes:
+    async def payload(self, batch: Batch, index: int, kind: ChangeKind) -> bytes:
         """The encoded event."""
 
 
@@ -126,9 +127,11 @@ class Subscriber:
         """Sends what there is room for, one event at least."""
         for batch in batches:
             for index in range(self._first_of(batch), len(batch.events)):
-                if self._channel.matching.matches(batch.events[index].entity):
+                kind = told_as(self._channel.matching, batch.events[index])
+                if kind is not None:
                     cursor = Cursor(batch.position, index)
-                    await self.sink.send(await self._channel.payload(batch, index), cursor)
+                    payload = await self._channel.payload(batch, index, kind)
+                    await self.sink.send(payload, cursor)
                     self._cursor = cursor
                     if not self.sink.has_room:
                         return

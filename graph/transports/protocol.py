@@ -47,7 +47,10 @@ def parse_message(text: str | None) -> dict[str, Any]:
 
 
 def parse_init(message: Mapping[str, Any]) -> str | None:
-    """What the first message says for authorization. Raises Violation."""
+    """What connection_init says for authorization; no other message may come in its place.
+
+    Raises Violation.
+    """
     if message.get("type") != "connection_init":
         raise Violation(CloseCode.UNAUTHORIZED, "Unauthorized")
     payload = message.get("payload")

@@ -115,10 +115,6 @@ class Socket:
                     await self._subscribe(message, principal)
                 case "complete":
                     self._complete(parse_id(message))
-                case "ping":
-                    await self.send_text(encode_pong(message))
-                case "pong":
-                    pass
                 case "connection_init":
                     raise Violation(
                         CloseCode.TOO_MANY_INITIALISATIONS, "Too many initialisation requests"
@@ -172,11 +168,21 @@ class Socket:
         return principal
 
     async def _next_message(self) -> dict[str, Any] | None:
-        """The next message; None when the client went away. Raises Violation."""
-        received: Message = await self._receive()
-        if received["type"] == "websocket.disconnect":
-            return None
-        return parse_message(received.get("text"))
+        """The next message; None when the client went away. Raises Violation.
+
+        Signs of life, which both sides may send at any time, are answered here.
+        """
+        received: Message
+        while (received := await self._receive())["type"] != "websocket.disconnect":
+            message = parse_message(received.get("text"))
+            match message.get("type"):
+                case "ping":
+                    await self.send_text(encode_pong(message))
+                case "pong":
+                    pass
+                case _:
+                    return message
+        return None
 
     async def _subscribe(self, message: Mapping[str, Any], principal: Principal) -> None:
         id_ = parse_id(message)

@@ -23,6 +23,7 @@ from monitor.entities import (
     WorkerStatus,
     fold,
 )
+from monitor.events import ChangeKind, Event
 from monitor.ids import kind_of
 
 Condition = ColumnElement[bool]
@@ -47,8 +48,22 @@ class Filter(Protocol):
     def where(self) -> Condition:
         """The filter as SQL."""
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether what matches once matches for ever: it looks at nothing that changes."""
+
     def matches(self, entity: Entity) -> bool:
         """The same decision on an entity at hand."""
+
+
+def told_as(matching: Filter, event: Event) -> ChangeKind | None:
+    """How a follower with this filter is told of the event; None: not at all."""
+    if matching.matches(event.entity):
+        return event.kind
+    if event.before is None or matching.is_steady:
+        return None
+    was = event.was
+    return ChangeKind.LEFT if was is not None and matching.matches(was) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,10 @@ class WorkerFilter:
             _in(workers.c.status, self.status),
             _contains(workers.c.name_folded, self.name_contains),
         )
+
+    @property
+    def is_steady(self) -> bool:
+        return self.status is None
 
     def matches(self, entity: Entity) -> bool:
         return (
@@ -119,6 +138,10 @@ class ProcessFilter:
             None if self.started_before is None else processes.c.started_at < self.started_before,
         )
 
+    @property
+    def is_steady(self) -> bool:
+        return self.status is None and self.stalled is None
+
     def matches(self, entity: Entity) -> bool:
         return (
             isinstance(entity, Process)
@@ -158,6 +181,10 @@ class TaskFilter:
             _in(tasks.c.status, self.status),
             _contains(tasks.c.name_folded, self.name_contains),
         )
+
+    @property
+    def is_steady(self) -> bool:
+        return self.status is None
 
     def matches(self, entity: Entity) -> bool:
         return (

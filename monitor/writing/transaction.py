@@ -85,9 +85,11 @@ class Transaction:
         Of an archived worker nobody is told, but that it is REMOVED, and CREATED when it is back.
         """
         changed = replace(entity, revision=entity.revision + 1)
-        self._keep(changed)
-        if kind is not ChangeKind.UPDATED or not getattr(changed, "archived", False):
+        before = self._keep(changed)
+        if kind is not ChangeKind.UPDATED:
             self._events.append(Event(kind, self.now, changed))
+        elif not getattr(changed, "archived", False):
+            self._events.append(Event.update(self.now, before, changed))
         return changed
 
     def remove(self, process: Process) -> None:
@@ -146,15 +148,21 @@ class Transaction:
         if process.ended_at is not None:
             self._tally.note_end(process, -1)
 
-    def _keep(self, entity: Entity) -> None:
+    def _keep(self, entity: Entity) -> Entity:
+        """Notes a state to be stored; the one that it replaces, or itself when it is new."""
+        self._changed[entity.id] = None
+        before: Entity = entity
         match entity:
             case Worker():
+                before = self._held.workers.get(entity.id, entity)
                 self._held.workers[entity.id] = entity
             case Process():
+                before = self._held.processes.get(entity.id, entity)
                 self._held.processes[entity.id] = entity
             case Task():
+                before = self._held.tasks.get(entity.id, entity)
                 self._held.tasks[entity.id] = entity
-        self._changed[entity.id] = None
+        return before
 
     # Loading and storing, called by `transactions` only
 

@@ -107,6 +107,15 @@ async def test_a_fragment_costs_what_it_stands_for(client: Client) -> None:
         assert await is_refused(client, spread) is refused
 
 
+async def test_only_the_operation_that_runs_is_measured(client: Client) -> None:
+    document = f"query Small {{ version }} query Large {{ {pages(500, 500, 'id')} }}"
+    for name, refused in (("Small", False), ("Large", True)):
+        body = {"query": document, "operationName": name}
+        answer = (await client.post("/graphql", body)).json()
+        assert ("data" not in answer) is refused
+        assert ("at most" in str(answer)) is refused
+
+
 @pytest.mark.parametrize("everything", [True, False])
 async def test_tools_may_read_the_whole_schema(client: Client, everything: bool) -> None:
     query = get_introspection_query(

@@ -63,6 +63,8 @@ def subscribe(id_: Any, payload: Any) -> dict[str, Any]:
         ([{"type": "connection_init", "payload": {"Authorization": 1}}], 4403),
         ([{"type": "connection_init", "payload": []}], 4400),
         ([subscribe("1", {"query": TASKS})], 4401),
+        ([{"type": "ping"}, subscribe("1", {"query": TASKS})], 4401),
+        ([{"type": "ping", "payload": 1}], 4400),
         ([INIT, INIT], 4429),
         ([INIT, subscribe("1", {"query": TASKS}), subscribe("1", {"query": TASKS})], 4409),
         ([INIT, subscribe({}, {"query": TASKS})], 4400),
@@ -98,6 +100,29 @@ async def test_who_says_nothing_at_first_is_cut_off(settings: Settings) -> None:
     app = create_app(settings, patience=Patience(init_seconds=0.1))
     async with serving_live(app) as server:
         assert await closing(server) == 4408
+
+
+async def test_signs_of_life_may_come_before_the_beginning(server: LiveServer) -> None:
+    async with connect(server.url, subprotocols=[PROTOCOL]) as connection:
+        client = Socket(connection)
+        for payload in ({}, {"payload": {"sent": 1}}):
+            await client.send({"type": "ping", **payload})
+            assert await client.receive() == {"type": "pong", **payload}
+        await client.send({"type": "pong"})
+        await client.send(INIT)
+        assert await client.receive() == {"type": "connection_ack"}
+
+
+async def test_who_says_nothing_but_that_it_lives_is_cut_off(settings: Settings) -> None:
+    app = create_app(settings, patience=Patience(init_seconds=0.3))
+    async with serving_live(app) as server, connect(server.url, subprotocols=[PROTOCOL]) as socket:
+        client = Socket(socket)
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await client.send({"type": "ping"})
+                assert await client.receive() == {"type": "pong"}
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4408
 
 
 async def test_the_token_may_come_with_the_handshake(server: LiveServer) -> None:
