@@ -14,7 +14,12 @@ def serve_dashboard(settings: Settings, host: str, port: int, *, announce: bool)
     end_with_parent()
     # The right to read is enough.
     token = (settings.read_token or ensure_token(settings))[0]
-    app = create_dashboard(base_url(settings.backend), token, settings.dashboard_password)
+    app = create_dashboard(
+        base_url(settings.backend),
+        token,
+        password=settings.dashboard_password,
+        folder=settings.data_dir / "signed-out",
+    )
 
     def started() -> None:
         if announce:
