@@ -20,6 +20,7 @@ from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
+from dashboard.door.hosts import Hosts
 from dashboard.tabs import Tabs, View, loaded, whole
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
@@ -34,6 +35,7 @@ def create_dashboard(
     token: str,
     *,
     password: str | None = None,
+    hosts: Hosts | None = None,
     folder: Path | None = None,
 ) -> ASGIApp:
     """The dashboard of the API at `url`.
@@ -41,6 +43,7 @@ def create_dashboard(
     Args:
         token: for the API; it stays here
         password: that people have to sign in with; None: nobody has to
+        hosts: the names it answers by; None: all
         folder: where it keeps which sessions were signed out; None: until it ends
     """
     mirror = Mirror(Api(url, token))
@@ -57,6 +60,7 @@ def create_dashboard(
         GZipMiddleware(checked, compresslevel=4),
         password=password,
         policy=_policy(dash),
+        hosts=hosts,
         folder=folder,
     )
 

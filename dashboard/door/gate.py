@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.door.hosts import ANY_NAME, Hosts
 from dashboard.door.sessions import Clock, Session, Sessions, SignedOut
 from dashboard.door.signin import METHODS, SIGN_IN, Delay, SignIn, local_path, session_cookie
 
@@ -22,6 +23,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 HEALTH = "/health"
 # In the range for applications; servers answer 403 while the handshake is not done.
 SIGN_IN_FIRST = 4401
+UNKNOWN_HOST = 4421
 # How long a socket may outlive its session; to look costs next to nothing.
 LOOK_SECONDS = 1.0
 
@@ -50,12 +52,14 @@ class Gate:
         *,
         password: str | None,
         policy: str,
+        hosts: Hosts | None = None,
         folder: Path | None = None,
         now: Clock = time.time,
         delay: Delay = asyncio.sleep,
     ) -> None:
         self._app = app
         self._headers = HEADERS | {"Content-Security-Policy": policy}
+        self._hosts = hosts or Hosts([ANY_NAME])
         self._sessions = (
             None if password is None else Sessions(password, now, signed_out=SignedOut(folder, now))
         )
@@ -74,7 +78,10 @@ class Gate:
         if scope["method"] == "HEAD":
             # FastAPI's routes know no HEAD; the server leaves out the body.
             scope = {**scope, "method": "GET"}
-        if scope["path"] in METHODS:
+        # What watches over it may call it as it likes.
+        if scope["path"] != HEALTH and not self._hosts.accept(scope):
+            await _unknown_host()(scope, receive, send)
+        elif scope["path"] in METHODS:
             response = await self._sign_in.answer(Request(scope, receive))
             await response(scope, receive, send)
         elif self._sessions is None or _is_open(scope["path"]):
@@ -85,7 +92,9 @@ class Gate:
             await _refusal(scope)(scope, receive, send)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._sessions is None:
+        if not self._hosts.accept(scope):
+            await _close(receive, send, UNKNOWN_HOST)
+        elif self._sessions is None:
             await self._app(scope, receive, send)
         elif session := self._sessions.find(scope):
             prolonging = _prolonging(self._sessions, session, scope, send)
@@ -147,6 +156,11 @@ def _refusal(scope: Scope) -> Response:
         raw += b"?" + scope["query_string"]
     target = local_path(quote(raw, safe=string.punctuation))
     return RedirectResponse(f"{SIGN_IN}?next={quote(target, safe='/')}", 303)
+
+
+def _unknown_host() -> Response:
+    told = "The dashboard does not answer by this name. MONITOR_DASHBOARD_HOSTS can allow it."
+    return JSONResponse({"detail": told}, 421)
 
 
 def _prolonging(sessions: Sessions, session: Session, scope: Scope, send: Send) -> Send:
