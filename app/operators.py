@@ -1,5 +1,6 @@
 """Runs the dashboard: as a server of its own, or beside the API."""
 
+import socket
 from collections.abc import Callable
 
 import uvicorn
@@ -7,6 +8,7 @@ import uvicorn
 from app.server import end_with_parent, serve, serving_options
 from app.settings import Settings, base_url, ensure_token
 from dashboard.app import create_dashboard
+from dashboard.door.hosts import Hosts
 
 
 def serve_dashboard(
@@ -16,9 +18,23 @@ def serve_dashboard(
     end_with_parent()
     # The right to read is enough.
     token = (settings.read_token or ensure_token(settings))[0]
-    app = create_dashboard(base_url(settings.backend), token, settings.dashboard_password)
+    app = create_dashboard(
+        base_url(settings.backend),
+        token,
+        password=settings.dashboard_password,
+        hosts=_hosts(settings, host),
+        folder=settings.data_dir / "signed-out",
+    )
     config = uvicorn.Config(app, **serving_options(host, port))
     try:
         return 0 if serve(config, on_started) else 1
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how one ends it
+
+
+def _hosts(settings: Settings, host: str) -> Hosts:
+    machine = socket.gethostname()
+    # The second is its name in multicast DNS.
+    own = [host, machine, f"{machine}.local"]
+    has_password = settings.dashboard_password is not None
+    return Hosts(settings.dashboard_hosts, own, has_password=has_password)

@@ -63,13 +63,22 @@ class Settings(BaseSettings):
     )
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
     dashboard_password: str | None = Field(None, alias="MONITOR_DASHBOARD_PASSWORD")
+    dashboard_hosts: Tokens = Field([], alias="MONITOR_DASHBOARD_HOSTS")
     log_level: str = Field("INFO", alias="MONITOR_LOG_LEVEL")
 
-    @field_validator("token", "read_token", "cors_origins", mode="before")
+    @field_validator("token", "read_token", "cors_origins", "dashboard_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("dashboard_hosts")
+    @classmethod
+    def _check_dashboard_hosts(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if "/" in name or ":" in name:
+                raise ValueError(f"{name!r}: give names alone, without https:// and port")
         return value
 
     @field_validator("redis_url")

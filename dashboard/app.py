@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from dash import Dash, Input, ctx, set_props
@@ -19,6 +20,7 @@ from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
+from dashboard.door.hosts import Hosts
 from dashboard.tabs import Tabs
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
@@ -29,22 +31,39 @@ from dashboard.view.view import View, loaded, whole
 LOAD_SECONDS = 5.0
 
 
-def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIApp:
+def create_dashboard(
+    url: str,
+    token: str,
+    *,
+    password: str | None = None,
+    hosts: Hosts | None = None,
+    folder: Path | None = None,
+) -> ASGIApp:
     """The dashboard of the API at `url`.
 
-    The token stays here. With a password people have to sign in.
+    Args:
+        token: for the API; it stays here
+        password: that people have to sign in with; None: nobody has to
+        hosts: the names it answers by; None: all
+        folder: where it keeps which sessions were signed out; None: until it ends
     """
     mirror = Mirror(Api(url, token))
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(server, mirror.api)
-    dash = _create_dash(server)
+    dash = _create_dash(server, has_sign_in=password is not None)
     _add_callbacks(dash, mirror)
     add_browser_functions(dash)
     # Before the first request: a socket that comes before any tab would find no callbacks.
     dash._setup_server()
     _add_refusals(server)
     checked = CallbackRequests(server, dash.callback_map)
-    return Gate(GZipMiddleware(checked, compresslevel=4), password=password, policy=_policy(dash))
+    return Gate(
+        GZipMiddleware(checked, compresslevel=4),
+        password=password,
+        policy=_policy(dash),
+        hosts=hosts,
+        folder=folder,
+    )
 
 
 def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:
@@ -81,7 +100,7 @@ def _add_refusals(server: FastAPI) -> None:
         return JSONResponse({"detail": "Not found"}, 404)
 
 
-def _create_dash(server: FastAPI) -> Dash:
+def _create_dash(server: FastAPI, *, has_sign_in: bool) -> Dash:
     dash = Dash(
         "dashboard",
         server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
@@ -96,7 +115,7 @@ def _create_dash(server: FastAPI) -> Dash:
         suppress_callback_exceptions=True,
     )
     dash.renderer = RENDERER
-    dash.layout = create_layout()
+    dash.layout = create_layout(has_sign_in=has_sign_in)
     return dash
 
 

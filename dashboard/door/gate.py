@@ -3,6 +3,7 @@
 import asyncio
 import string
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
@@ -10,16 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.door.signin import (
-    METHODS,
-    SESSION_SECONDS,
-    SIGN_IN,
-    Clock,
-    Delay,
-    Sessions,
-    SignIn,
-    local_path,
-)
+from dashboard.door.hosts import ANY_NAME, Hosts
+from dashboard.door.sessions import Clock, Session, Sessions, SignedOut
+from dashboard.door.signin import METHODS, SIGN_IN, Delay, SignIn, local_path, session_cookie
 
 # Their paths change with their content.
 ASSETS = "/assets/"
@@ -27,8 +21,11 @@ ASSETS = "/assets/"
 OPEN_FOLDERS = ("/_dash-component-suites/", ASSETS)
 FOR_EVER = "public, max-age=31536000, immutable"
 HEALTH = "/health"
-# In the range for applications; servers answer 403, since the handshake is not done.
+# In the range for applications; servers answer 403 while the handshake is not done.
 SIGN_IN_FIRST = 4401
+UNKNOWN_HOST = 4421
+# How long a socket may outlive its session; to look costs next to nothing.
+LOOK_SECONDS = 1.0
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -42,8 +39,11 @@ HEADERS = {
 class Gate:
     """Lets through who signed in, everyone if there is no password, and completes the headers.
 
-    A session is prolonged by what passes. An open WebSocket stays open when its session ends: to
-    open the next one takes a session again.
+    A session is prolonged by what passes. A WebSocket ends with the session that opened it; what
+    prolongs the session meanwhile counts for the next one.
+
+    Args:
+        folder: where it is kept which sessions were signed out
     """
 
     def __init__(
@@ -52,12 +52,17 @@ class Gate:
         *,
         password: str | None,
         policy: str,
+        hosts: Hosts | None = None,
+        folder: Path | None = None,
         now: Clock = time.time,
         delay: Delay = asyncio.sleep,
     ) -> None:
         self._app = app
         self._headers = HEADERS | {"Content-Security-Policy": policy}
-        self._sessions = None if password is None else Sessions(password, now)
+        self._hosts = hosts or Hosts([ANY_NAME])
+        self._sessions = (
+            None if password is None else Sessions(password, now, signed_out=SignedOut(folder, now))
+        )
         self._sign_in = SignIn(self._sessions, delay)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,24 +78,30 @@ class Gate:
         if scope["method"] == "HEAD":
             # FastAPI's routes know no HEAD; the server leaves out the body.
             scope = {**scope, "method": "GET"}
-        if scope["path"] in METHODS:
+        # What watches over it may call it as it likes.
+        if scope["path"] != HEALTH and not self._hosts.accept(scope):
+            await _unknown_host()(scope, receive, send)
+        elif scope["path"] in METHODS:
             response = await self._sign_in.answer(Request(scope, receive))
             await response(scope, receive, send)
         elif self._sessions is None or _is_open(scope["path"]):
             await self._app(scope, receive, send)
-        elif remaining := self._sessions.remaining_seconds(scope):
-            await self._app(scope, receive, _prolonging(self._sessions, remaining, scope, send))
+        elif session := self._sessions.find(scope):
+            await self._app(scope, receive, _prolonging(self._sessions, session, scope, send))
         else:
             await _refusal(scope)(scope, receive, send)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._sessions is None:
+        if not self._hosts.accept(scope):
+            await _close(receive, send, UNKNOWN_HOST)
+        elif self._sessions is None:
             await self._app(scope, receive, send)
-        elif remaining := self._sessions.remaining_seconds(scope):
-            await self._app(scope, receive, _prolonging(self._sessions, remaining, scope, send))
+        elif session := self._sessions.find(scope):
+            prolonging = _prolonging(self._sessions, session, scope, send)
+            socket = _Socket(self._sessions, self._sessions.prolonged(session) or session)
+            await socket.serve(self._app, scope, receive, prolonging)
         else:
-            await receive()
-            await send({"type": "websocket.close", "code": SIGN_IN_FIRST})
+            await _close(receive, send, SIGN_IN_FIRST)
 
     def _completing(self, scope: Scope, send: Send) -> Send:
         caching = FOR_EVER if scope["path"].startswith(ASSETS) else None
@@ -101,6 +112,35 @@ class Gate:
             await send(message)
 
         return complete
+
+
+class _Socket:
+    """Serves a WebSocket until its session ends."""
+
+    def __init__(self, sessions: Sessions, session: Session) -> None:
+        self._sessions = sessions
+        self._session = session
+        self._is_closed = False
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if self._is_closed:
+                return  # the application hears of the end only when it listens
+            self._is_closed = message["type"] == "websocket.close"
+            await send(message)
+
+        closing = asyncio.create_task(self._close_at_end(tell), name="end of a session")
+        try:
+            await app(scope, receive, tell)
+        finally:
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)  # its peer may be gone
+
+    async def _close_at_end(self, tell: Send) -> None:
+        # No event tells of the end: it may be that of its time, or on another replica.
+        while self._sessions.is_open(self._session):  # noqa: ASYNC110  # see above
+            await asyncio.sleep(LOOK_SECONDS)
+        await tell({"type": "websocket.close", "code": SIGN_IN_FIRST})
 
 
 def _is_open(path: str) -> bool:
@@ -118,19 +158,30 @@ def _refusal(scope: Scope) -> Response:
     return RedirectResponse(f"{SIGN_IN}?next={quote(target, safe='/')}", 303)
 
 
-def _prolonging(sessions: Sessions, remaining: float, scope: Scope, send: Send) -> Send:
-    """Begins the session anew, with the answer, when less than half of it remains."""
-    if remaining >= SESSION_SECONDS / 2:
+def _unknown_host() -> Response:
+    told = "The dashboard does not answer by this name. MONITOR_DASHBOARD_HOSTS can allow it."
+    return JSONResponse({"detail": told}, 421)
+
+
+def _prolonging(sessions: Sessions, session: Session, scope: Scope, send: Send) -> Send:
+    """Prolongs the session, with the answer, when less than half of it remains."""
+    prolonged = sessions.prolonged(session)
+    if prolonged is None:
         return send
 
     async def prolong(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.accept"):
             headers = MutableHeaders(raw=list(message.get("headers", ())))
-            headers.append("Set-Cookie", sessions.cookie(scope))
+            headers.append("Set-Cookie", session_cookie(scope, sessions, prolonged))
             message = {**message, "headers": headers.raw}
         await send(message)
 
     return prolong
+
+
+async def _close(receive: Receive, send: Send, code: int) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": code})
 
 
 def _with_headers(start: Message, values: dict[str, str], caching: str | None) -> Message:

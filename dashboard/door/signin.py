@@ -1,20 +1,16 @@
-"""Signing in with the one password: the form, the session it gives, and what guessing costs."""
+"""Signing in with the one password, and out: the form, the cookie, and what guessing costs."""
 
-import hashlib
-import hmac
 import re
-import time
-import unicodedata
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-COOKIE = "monitor_session"
-SESSION_SECONDS = 12 * 3600
+from dashboard.door.sessions import COOKIE, Session, Sessions
+
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 METHODS = {SIGN_IN: "GET, HEAD, POST", SIGN_OUT: "POST"}
 
@@ -25,45 +21,7 @@ FAILURE_SECONDS = 1.0
 MAX_FAILURES_OF_ADDRESS = 3
 MAX_FAILURES = 60
 
-Clock = Callable[[], float]
 Delay = Callable[[float], Awaitable[None]]
-
-
-class Sessions:
-    """Sessions are cookies that only the password can have signed, and nothing is stored.
-
-    So all replicas know them, and a changed password ends them.
-    """
-
-    def __init__(self, password: str, now: Clock = time.time) -> None:
-        # Slow, since whoever gets hold of a cookie may try passwords on it.
-        self._key = hashlib.scrypt(
-            _password_bytes(password), salt=b"process monitor session", n=2**14, r=8, p=1
-        )
-        self._password = self._sign("password", _password_bytes(password))
-        self._now = now
-
-    def is_password(self, given: str) -> bool:
-        return hmac.compare_digest(self._sign("password", _password_bytes(given)), self._password)
-
-    def remaining_seconds(self, scope: Scope) -> float:
-        """How long the session of a request lasts; 0 when there is none."""
-        return max((self._remaining(value) for value in _cookies(scope)), default=0)
-
-    def cookie(self, scope: Scope) -> str:
-        """The Set-Cookie header of a session that begins now."""
-        expiry = str(int(self._now()) + SESSION_SECONDS)
-        signature = self._sign("session", expiry.encode()).decode()
-        return _set_cookie(scope, f"{expiry}.{signature}", SESSION_SECONDS)
-
-    def _remaining(self, value: bytes) -> float:
-        expiry, _, signature = value.partition(b".")
-        if not hmac.compare_digest(signature, self._sign("session", expiry)):
-            return 0
-        return max(0, int(expiry) - self._now())
-
-    def _sign(self, purpose: str, data: bytes) -> bytes:
-        return hmac.new(self._key, purpose.encode() + b":" + data, "sha256").hexdigest().encode()
 
 
 class SignIn:
@@ -81,7 +39,7 @@ class SignIn:
             sign = self._sign_in if path == SIGN_IN else self._sign_out
             return await sign(request, self._sessions)
         if request.method == "GET" and path == SIGN_IN:
-            if self._sessions.remaining_seconds(request.scope):
+            if self._sessions.find(request.scope):
                 return RedirectResponse(_next(request), 303)
             return HTMLResponse(form())
         return JSONResponse({"detail": "Method not allowed."}, 405, {"Allow": METHODS[path]})
@@ -96,15 +54,15 @@ class SignIn:
             notice = "Too many attempts. Try again in a moment."
             return HTMLResponse(form(notice), 429, {"Retry-After": "1"})
         if sessions.is_password(fields.get("password", "")):
-            cookie = {"Set-Cookie": sessions.cookie(request.scope)}
-            return RedirectResponse(_next(request), 303, cookie)
+            cookie = session_cookie(request.scope, sessions, sessions.begin())
+            return RedirectResponse(_next(request), 303, {"Set-Cookie": cookie})
         await self._failures.wait_out(address)
         return HTMLResponse(form("The password is not right."), 401)
 
     async def _sign_out(self, request: Request, sessions: Sessions) -> Response:
         response = RedirectResponse(SIGN_IN, 303)
         # Other sites can send this form, but not the cookie with it: they end no session.
-        if sessions.remaining_seconds(request.scope):
+        if sessions.end(request.scope):
             response.headers["Set-Cookie"] = _set_cookie(request.scope, "", 0)
         return response
 
@@ -154,19 +112,9 @@ async def _fields(request: Request) -> dict[str, str] | None:
     return {name: values[0] for name, values in parse_qs(text, errors="surrogateescape").items()}
 
 
-def _password_bytes(password: str) -> bytes:
-    # Systems differ in how they compose "ü", and an environment may hold what is not UTF-8.
-    return unicodedata.normalize("NFC", password).encode(errors="surrogateescape")
-
-
-def _cookies(scope: Scope) -> Iterable[bytes]:
-    """The values of our cookie; as bytes, and without unquoting, there is nothing to fail."""
-    for header, line in scope["headers"]:
-        if header == b"cookie":
-            for part in line.split(b";"):
-                name, _, value = part.strip().partition(b"=")
-                if name == COOKIE.encode():
-                    yield value
+def session_cookie(scope: Scope, sessions: Sessions, session: Session) -> str:
+    """The Set-Cookie header of a session."""
+    return _set_cookie(scope, sessions.cookie(session), sessions.remaining_seconds(session))
 
 
 def _set_cookie(scope: Scope, value: str, seconds: int) -> str:

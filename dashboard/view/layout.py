@@ -21,8 +21,8 @@ WORDS = {
 }
 
 
-def create_layout() -> dmc.MantineProvider:
-    """The whole of it, the same for every address."""
+def create_layout(*, has_sign_in: bool) -> dmc.MantineProvider:
+    """The whole of it, the same for every address; where people sign in, they can sign out."""
     return dmc.MantineProvider(
         id="provider",
         defaultColorScheme="auto",
@@ -30,7 +30,7 @@ def create_layout() -> dmc.MantineProvider:
         children=[
             *_state(),
             html.Div(
-                [_header(), _overview(), _panels()],
+                [_header(has_sign_in=has_sign_in), _overview(), _panels()],
                 id="dashboard",
                 className="dashboard",
                 **attributes(data_level="0"),
@@ -52,7 +52,7 @@ def _state() -> list[dcc.Store | dcc.Location | dcc.Interval]:
     ]
 
 
-def _header() -> html.Header:
+def _header(*, has_sign_in: bool) -> html.Header:
     return html.Header(
         [
             html.H1(
@@ -61,8 +61,17 @@ def _header() -> html.Header:
             html.Nav(id="trail", className="trail", **attributes(aria_label="Where you are")),
             html.Span(id="connection", className="connection", role="status"),
             _choice("theme", "Colours", [("auto", "System"), ("light", "Light"), ("dark", "Dark")]),
+            *([_sign_out()] if has_sign_in else []),
         ],
         className="header",
+    )
+
+
+def _sign_out() -> html.Form:
+    return html.Form(
+        html.Button("Sign out", type="submit", className="sign-out"),
+        method="post",
+        action="/sign-out",
     )
 
 

@@ -225,3 +225,12 @@ def test_a_limit_that_keeps_nothing_or_is_no_number_is_named(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["https://monitor.example.org", "monitor.example.org:8050"])
+def test_a_name_of_the_dashboard_is_a_name_alone(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("MONITOR_DASHBOARD_HOSTS", f"localhost, {name}")
+    with pytest.raises(SettingsError, match=f"MONITOR_DASHBOARD_HOSTS: .*{name}"):
+        load_settings()

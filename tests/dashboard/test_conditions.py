@@ -1,7 +1,6 @@
-"""A tab under conditions: servers gone, no WebSocket, small, dark, signed out."""
+"""A tab under conditions: servers gone, no WebSocket, small, dark."""
 
-import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,37 +138,3 @@ async def test_axe_finds_nothing_serious(tab: Page, reporter: Reporter, scheme: 
             for node in fault["nodes"][:3]
         ]
         assert serious == []
-
-
-@pytest.fixture
-async def locked(api: MonitorServer, tmp_path: Path) -> AsyncIterator[DashboardServer]:
-    """A dashboard with a password."""
-    server = DashboardServer(
-        tmp_path,
-        {
-            "TOKEN": TOKEN,
-            "BACKEND": f"http://127.0.0.1:{api.port}",
-            "MONITOR_DASHBOARD_PASSWORD": "tres tristes ñandúes",
-        },
-    )
-    server.start()
-    yield server
-    server.stop()
-
-
-async def test_with_a_password_one_signs_in_and_comes_where_one_wanted(
-    browser: Browser, locked: DashboardServer, reporter: Reporter
-) -> None:
-    worker = reporter.register("behind-a-password")
-    tab = await browser.new_page()
-    await tab.goto(f"{locked.url}/?worker={worker}")
-    await expect(tab).to_have_url(re.compile("/sign-in"))
-    await tab.get_by_label("Password").fill("wrong")
-    await tab.keyboard.press("Enter")
-    await expect(tab.get_by_text("The password is not right.")).to_be_visible()
-    await tab.get_by_label("Password").fill("tres tristes ñandúes")
-    await tab.keyboard.press("Enter")
-    await expect(row(tab, "workers", worker)).to_have_attribute("aria-selected", "true")
-    await expect(connection(tab)).to_have_text("Live")
-    assert TOKEN not in await tab.content()
-    await tab.close()

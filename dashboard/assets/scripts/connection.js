@@ -1,5 +1,6 @@
 /* The connection: what is asked of the server and when, and what is said of its freshness. */
 
+import { checkSession } from "./session.js";
 import { moment, setClock } from "./time.js";
 
 const LIVE_SECONDS = 8; // the server says something every 3 s
@@ -43,7 +44,10 @@ export function tick(_, wanted) {
   const polled = refreshed() || unchanged;
   const [text, tone] = sentence();
   // Lost may also mean that the session ended.
-  if (tone === "lost" && secondsSince(checkedAt) > POLL_SECONDS) signInAgain();
+  if (tone === "lost" && secondsSince(checkedAt) > POLL_SECONDS) {
+    checkedAt = Date.now();
+    checkSession();
+  }
   const said = document.getElementById("connection");
   if (said && said.textContent === text) return [asked, polled, unchanged, unchanged];
   return [asked, polled, text, `connection connection-${tone}`];
@@ -68,16 +72,6 @@ function refreshed() {
 }
 
 const request = () => ({ tab, number: ++number, search });
-
-async function signInAgain() {
-  checkedAt = Date.now();
-  try {
-    const response = await fetch(window.location.href, { redirect: "manual" });
-    if (response.type === "opaqueredirect") window.location.reload();
-  } catch {
-    // it is gone, which is said already
-  }
-}
 
 /** The state of the connection in words, and their tone. */
 function sentence() {

@@ -1,15 +1,14 @@
 """A gate before an application that answers everything, and how to come to it."""
 
 import asyncio
+from typing import Self
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.door.signin import (
-    COOKIE,
-)
+from dashboard.door.sessions import COOKIE
 
 PASSWORD = "correct horse"
 POLICY = "default-src 'self'"
@@ -41,11 +40,14 @@ class Delays:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the type that the path ends with, accepts every socket, and notes lifespans."""
+    """Answers with the type that the path ends with, says on sockets what it hears, and starts."""
     if scope["type"] == "lifespan":
         await send({"type": "lifespan.startup.complete"})
     elif scope["type"] == "websocket":
+        await receive()
         await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
     else:
         kinds = {"json": "application/json", "js": "text/javascript", "kept": "text/html"}
         kind = scope["path"].rpartition(".")[2]
@@ -75,18 +77,50 @@ def sent_cookie(client: httpx.AsyncClient) -> dict[str, str]:
     return {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
 
 
+class OpenSocket:
+    """A WebSocket to `app`, for as long as the block runs."""
+
+    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
+        self._app = app
+        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self._scope: Scope = {
+            "type": "websocket",
+            "scheme": "ws",
+            "path": "/_dash-ws-callback",
+            "query_string": b"",
+            "headers": raw,
+        }
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        await self._to_app.put({"type": "websocket.connect"})
+        serving = self._app(self._scope, self._to_app.get, self._from_app.put)
+        self._serving = asyncio.ensure_future(serving)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._to_app.put({"type": "websocket.disconnect", "code": 1001})
+        async with asyncio.timeout(5):
+            await self._serving
+
+    async def tell(self, text: str) -> None:
+        await self._to_app.put({"type": "websocket.receive", "text": text})
+
+    async def told(self) -> Message:
+        """The next message of the application."""
+        async with asyncio.timeout(5):
+            return await self._from_app.get()
+
+    async def rest(self) -> list[Message]:
+        """What it was told until the application was done with it."""
+        await self._to_app.put({"type": "websocket.disconnect", "code": 1001})
+        async with asyncio.timeout(5):
+            await self._serving
+        return [self._from_app.get_nowait() for _ in range(self._from_app.qsize())]
+
+
 async def open_socket(app: ASGIApp, headers: dict[str, str]) -> list[Message]:
     """What a handshake is answered with."""
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "websocket.connect"}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    path = "/_dash-ws-callback"
-    scope = {"type": "websocket", "scheme": "ws", "path": path, "query_string": b"", "headers": raw}
-    await app(scope, receive, send)
-    return sent
+    async with OpenSocket(app, headers) as socket:
+        return await socket.rest()

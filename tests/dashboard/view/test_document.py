@@ -1,6 +1,7 @@
 """What a browser loads for a tab, and in which order."""
 
 import re
+from socket import gethostname
 
 import httpx
 import pytest
@@ -62,6 +63,11 @@ def test_every_answer_allows_only_this_server(dashboard: DashboardServer) -> Non
     assert "default-src 'self'" in policy
     assert "unsafe-eval" not in policy
     assert "http" not in policy
+
+
+def test_the_dashboard_answers_by_no_name_of_others(dashboard: DashboardServer) -> None:
+    for host, status in [("evil.example", 421), (f"{gethostname()}:8050", 200)]:
+        assert httpx.get(dashboard.url, headers={"Host": host}).status_code == status
 
 
 def test_code_travels_compressed(dashboard: DashboardServer) -> None:
