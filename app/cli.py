@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import uvicorn
 
+from app.connections import Connections, connection_limit
 from app.factory import configure_logging
 from app.purge import run_purge
 from app.seeding import run_seeding
@@ -139,7 +140,8 @@ def _serve(settings: Settings, options: argparse.Namespace, dashboard: str = "")
     tokens = ensure_token(settings)
     asyncio.run(_migrate_database(settings))
     banner = _banner(settings, options, tokens[0], dashboard)
-    arguments = serving_options(options.host, options.port) | {
+    connections = Connections(connection_limit(settings.max_connections))
+    arguments = serving_options(options.host, options.port, connections) | {
         "app": FACTORY,
         "factory": True,
         "workers": options.workers,

@@ -4,6 +4,7 @@ import sys
 
 import uvicorn
 
+from app.connections import Connections, connection_limit
 from app.server import end_with_parent, serve, serving_options
 from app.settings import Settings, base_url, ensure_token
 from dashboard.app import create_dashboard
@@ -23,7 +24,8 @@ def serve_dashboard(settings: Settings, host: str, port: int, *, announce: bool)
             )
             sys.stdout.flush()
 
-    config = uvicorn.Config(app, **serving_options(host, port))
+    connections = Connections(connection_limit(settings.max_connections))
+    config = uvicorn.Config(app, **serving_options(host, port, connections))
     try:
         return 0 if serve(config, started) else 1
     except KeyboardInterrupt:

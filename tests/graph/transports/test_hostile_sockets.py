@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.factory import create_app
-from app.server import SocketProtocol
+from app.protocols import SocketProtocol
 from app.settings import Settings
 from tests.factories import register, report, start
 from tests.graph.live import LiveServer, Socket, serving_live
