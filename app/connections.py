@@ -8,6 +8,10 @@ import logging
 import resource
 from collections.abc import Callable
 
+from monitor.limits import DETAILS_BYTES
+
+# A report whose details are 1 MiB of what JSON escapes sixfold, and all the rest.
+MAX_REQUEST_BYTES = 8 * DETAILS_BYTES
 logger = logging.getLogger(__name__)
 
 # From the connect, or from the last answer, to the last header.

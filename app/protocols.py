@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from app.connections import Connections
+from app.connections import MAX_REQUEST_BYTES, Connections
 from graph.transports.sse import CONNECTION_EXTENSION
 from graph.transports.websocket import PUSH_EXTENSION
 
@@ -26,7 +26,7 @@ MAX_HEADERS = 128
 # Most heads are far smaller, and come in one piece.
 LARGE_HEAD_BYTES = 8 * 1024
 # What a refused client may go on to send, so that it reads the refusal and not a reset.
-MAX_UNWANTED_BYTES = 8 * 1024 * 1024
+MAX_UNWANTED_BYTES = MAX_REQUEST_BYTES
 
 
 # Before a client has shown who it is, and to the dashboard, nobody has more to say.
@@ -262,6 +262,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         super().shutdown()
         self.ping_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def recognise(self) -> None:
+        """It is known who the client is: it may send what is long, and need not make way."""
+        self.conn.max_message_size = MAX_REQUEST_BYTES
+        self._limits.recognise(self)
 
     def frame(self, text: bytes) -> bytes:
         """A text message as an unmasked, final frame (RFC 6455, section 5.2)."""

@@ -52,6 +52,9 @@ class CloseCode(IntEnum):
 class Pusher(Protocol):
     """Writes to a socket at once, or not at all."""
 
+    def recognise(self) -> None:
+        """The client has shown who it is."""
+
     def frame(self, text: bytes) -> bytes:
         """A text message as it goes over the wire."""
 
@@ -198,6 +201,8 @@ class Socket:
             principal = self._endpoint.authenticator.principal(self._token(payload or {}))
         except Unauthenticated:
             raise Violation(CloseCode.FORBIDDEN, "Forbidden") from None
+        if self.pusher is not None:
+            self.pusher.recognise()
         await self.send_text(_encode("connection_ack"))
         return principal
 
