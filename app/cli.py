@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 import uvicorn
 
 from app.banner import create_banner
+from app.connections import Connections, connection_limit
 from app.factory import configure_logging
 from app.purge import run_purge
 from app.seeding import run_seeding
@@ -147,7 +148,8 @@ def _serve(
     ensure_token(settings)
     asyncio.run(_migrate_database(settings))
     banner = create_banner(settings, f"http://{options.host}:{options.port}", dashboard)
-    arguments = serving_options(options.host, options.port) | {
+    connections = Connections(connection_limit(settings.max_connections))
+    arguments = serving_options(options.host, options.port, connections) | {
         "app": FACTORY,
         "factory": True,
         "workers": options.workers,

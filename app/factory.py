@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
+from app.connections import MAX_REQUEST_BYTES
 from app.endpoints import add_endpoints
 from app.metrics import create_registry
 from app.middleware import BodyLimitMiddleware, DefectMiddleware
@@ -41,7 +42,6 @@ from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
 # All, so that GraphQL itself answers those it does not know.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -120,7 +120,7 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
                 expose_headers=[TOTAL_COUNT, "Retry-After"],
             ),
             Middleware(DefectMiddleware),
-            Middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES),
+            Middleware(BodyLimitMiddleware, limit=MAX_REQUEST_BYTES),
         ],
     )
     app.state.monitor = monitor

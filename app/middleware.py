@@ -1,5 +1,6 @@
 """The outermost layers: no defect reaches a client with its text, no body is larger than it may."""
 
+import asyncio
 import logging
 import secrets
 
@@ -9,6 +10,11 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
+
+# 8 of 8 MiB, each of which is held a few times over while it is read.
+LARGE_BODY_BYTES = 256 * 1024
+LARGE_BODIES = 8
+PLACE_SECONDS = 1.0
 
 
 class DefectMiddleware:
@@ -45,11 +51,13 @@ class BodyLimitMiddleware:
     """Answers 413 to bodies of more than `limit` bytes, however they are sent.
 
     FastAPI's own limit answers in plain text, and by an exception that looks like a defect here.
+    Few large ones are taken at a time; others wait a moment, and are told to come again (503).
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
         self._app = app
         self._limit = limit
+        self._places = asyncio.Semaphore(LARGE_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,20 +65,55 @@ class BodyLimitMiddleware:
             return
         # What stands in front of us has checked that it is a number.
         if int(Headers(scope=scope).get("content-length", "0")) > self._limit:
-            await JSONResponse({"detail": self._reason()}, 413)(scope, receive, send)
+            await JSONResponse({"detail": _reason(self._limit)}, 413)(scope, receive, send)
             return
-        received = 0
+        body = _Body(receive, send, self._limit, self._places)
+        try:
+            await self._app(scope, body.receive, body.send)
+        finally:
+            body.release()
 
-        async def receive_limited() -> Message:
-            nonlocal received
-            message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                if received > self._limit:
-                    raise HTTPException(413, self._reason())
-            return message
 
-        await self._app(scope, receive_limited, send)
+class _Body:
+    """The body of one request; one that grows large has a place until its answer begins."""
 
-    def _reason(self) -> str:
-        return f"body: is larger than {self._limit} bytes"
+    def __init__(self, receive: Receive, send: Send, limit: int, places: asyncio.Semaphore) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._places = places
+        self._received = 0
+        self._has_place = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received > self._limit:
+                raise HTTPException(413, _reason(self._limit))
+            if self._received > LARGE_BODY_BYTES and not self._has_place:
+                await self._take_place()
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.release()
+        await self._send(message)
+
+    def release(self) -> None:
+        """Of no consequence for one that has no place."""
+        if self._has_place:
+            self._has_place = False
+            self._places.release()
+
+    async def _take_place(self) -> None:
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            reason = "Too many large requests at a time; try again"
+            raise HTTPException(503, reason, {"Retry-After": "1"}) from None
+        self._has_place = True
+
+
+def _reason(limit: int) -> str:
+    return f"body: is larger than {limit} bytes"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from app.connections import Connections, connection_limit
 from app.server import end_with_parent, serve, serving_options
 from app.settings import Settings, base_url, ensure_token
 from dashboard.app import create_dashboard
@@ -25,7 +26,8 @@ def serve_dashboard(
         hosts=_hosts(settings, host),
         folder=settings.data_dir / "signed-out",
     )
-    config = uvicorn.Config(app, **serving_options(host, port))
+    connections = Connections(connection_limit(settings.max_connections))
+    config = uvicorn.Config(app, **serving_options(host, port, connections))
     try:
         return 0 if serve(config, on_started) else 1
     except KeyboardInterrupt:

@@ -1,138 +1,27 @@
-"""Uvicorn as this product needs it: sockets that can be pushed to, and that die when they must."""
+"""The servers: of the API in one or several processes, of the dashboard, and how they end."""
 
-import asyncio
 import multiprocessing.connection
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import Request
 
+from app.connections import HEAD_SECONDS, Connections
+from app.protocols import protocols
 from app.supervision import Supervisor
-from graph.transports.extensions import CONNECTION_EXTENSION, PUSH_EXTENSION
 
-# Bounds what the kernel holds for a reader that is slow; the process holds as much again at most.
-SEND_BUFFER_BYTES = 128 * 1024
-# Peers that do not take the end of their connection do not hold up the end of the server.
-CLOSE_SECONDS = 1.0
 # Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
 GRACE_SECONDS = 3
-MAX_WEBSOCKET_BYTES = 256 * 1024
 PING_INTERVAL_SECONDS = 10
 PING_TIMEOUT_SECONDS = 15
 
 
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """Offers the application to write a frame at once, and cuts off peers that do not answer."""
-
-    def handle_connect(self, event: Request) -> None:
-        super().handle_connect(event)
-        if self.response.status_code == 101:
-            self.scope["extensions"][PUSH_EXTENSION] = self  # type: ignore[assignment]  # ours
-            raw = self.transport.get_extra_info("socket")
-            if raw is not None:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-
-    def keepalive_timeout(self) -> None:
-        """A peer that does not read never takes the close frame: what it holds is freed now."""
-        super().keepalive_timeout()
-        self.transport.abort()
-
-    def send_keepalive_ping(self) -> None:
-        """Nor does it take the end of a socket that is closing: there is an end to waiting."""
-        if self.close_sent or self.transport.is_closing():
-            self.ping_timer = self.loop.call_later(
-                self.ping_timeout or self.close_timeout, self.transport.abort
-            )
-        else:
-            super().send_keepalive_ping()
-
-    def handle_ping(self) -> None:
-        """Answers, unless the peer does not take the answers: pings only ask for the newest."""
-        if self.has_room:
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()
-
-    def shutdown(self) -> None:
-        """Closes with 1012, by which clients know to come back; not for longer than a moment."""
-        if self.transport.is_closing():  # uvicorn would fail to close it once more
-            self.transport.abort()
-            return
-        super().shutdown()
-        self.ping_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
-
-    def frame(self, text: bytes) -> bytes:
-        """A text message as an unmasked, final frame (RFC 6455, section 5.2)."""
-        size = len(text)
-        if size < 126:
-            return struct.pack("!BB", 0x81, size) + text
-        if size < 65536:
-            return struct.pack("!BBH", 0x81, 126, size) + text
-        return struct.pack("!BBQ", 0x81, 127, size) + text
-
-    @property
-    def has_room(self) -> bool:
-        """False while the buffer is full, or the socket is closing."""
-        return self.writable.is_set() and not (
-            self.close_sent or self.disconnected or self.transport.is_closing()
-        )
-
-    async def room(self) -> None:
-        """Returns when the buffer is not full any more, or the peer is gone."""
-        await self.writable.wait()
-
-    def push(self, frame: bytes) -> bool:
-        """Writes a frame; False, and nothing written, while there is no room."""
-        if not self.has_room:
-            return False
-        self.transport.write(frame)
-        return True
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """Offers endless responses to cut off a client, and to learn that the server shuts down."""
-
-    _closing: asyncio.Event | None = None
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {CONNECTION_EXTENSION: self}  # type: ignore[dict-item]  # ours
-
-    @property
-    def closing(self) -> asyncio.Event:
-        """Set when the server shuts down."""
-        if self._closing is None:
-            self._closing = asyncio.Event()
-        return self._closing
-
-    @property
-    def has_room(self) -> bool:
-        """False while what was written is not taken."""
-        return not self.flow.write_paused
-
-    async def room(self) -> None:
-        """Returns when there is room, or the client is gone."""
-        await self.flow.drain()
-
-    def abort(self) -> None:
-        """Closes the connection without waiting for the client to take what was written."""
-        self.transport.abort()
-
-    def shutdown(self) -> None:
-        super().shutdown()
-        self.closing.set()
-
-
-def serving_options(host: str, port: int) -> dict[str, Any]:
+def serving_options(host: str, port: int, connections: Connections) -> dict[str, Any]:
     """How API and dashboard are served, for `uvicorn.Config`."""
     return {
         "host": host,
@@ -140,11 +29,8 @@ def serving_options(host: str, port: int) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
-        "http": HttpProtocol,
-        "ws": SocketProtocol,
-        "ws_max_size": MAX_WEBSOCKET_BYTES,
-        # Compressing costs more than it saves on small frames, and keeps shared ones from sharing.
-        "ws_per_message_deflate": False,
+        **protocols(connections),
+        "timeout_keep_alive": HEAD_SECONDS,
         # A socket whose peer takes nothing is cut off within these two together.
         "ws_ping_interval": PING_INTERVAL_SECONDS,
         "ws_ping_timeout": PING_TIMEOUT_SECONDS,

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     archive_after_days: float | None = Field(
         None, gt=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS"
     )
+    max_connections: int = Field(10_000, ge=16, alias="MONITOR_MAX_CONNECTIONS")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
     dashboard_password: str | None = Field(None, alias="MONITOR_DASHBOARD_PASSWORD")
     dashboard_hosts: Tokens = Field([], alias="MONITOR_DASHBOARD_HOSTS")

@@ -128,6 +128,8 @@ class Api:
             pong_timeout=PONG_SECONDS,
             close_timeout=1,
             websocket_close_timeout=1,
+            # The API decides how much an answer is; aiohttp would end the socket at 4 MiB.
+            connect_args={"max_msg_size": 0},
         )
 
     async def _watch_health(self, http: aiohttp.ClientSession) -> None:

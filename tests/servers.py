@@ -234,7 +234,12 @@ class MonitorServer:
     COMMAND = "serve"
 
     def __init__(
-        self, folder: Path, env: Mapping[str, str], *options: str, port: int | None = None
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        *options: str,
+        port: int | None = None,
+        launcher: Sequence[str] = (),
     ) -> None:
         self._folder = folder
         self.port = port or free_port()
@@ -242,6 +247,7 @@ class MonitorServer:
         self.log = folder / f"monitor-{self.port}.log"
         self._env = env
         self._options = options
+        self._launcher = launcher
         self.process: subprocess.Popen[bytes] | None = None
         self._stack = contextlib.ExitStack()
 
@@ -253,6 +259,7 @@ class MonitorServer:
         """Starts it without waiting for it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [
+            *self._launcher,
             sys.executable,
             "-m",
             "app",

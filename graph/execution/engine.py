@@ -41,6 +41,7 @@ from graph.execution.limits import MAX_TOKENS, check_cost, check_document
 from graph.scalars import encode
 from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
 from monitor.feed.log import Cursor
+from monitor.limits import DETAILS_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ CACHED_LENGTH = 400_000
 CACHED_DOCUMENT_LENGTH = 20_000
 # More are of no use, and locating one takes a pass over the text.
 MAX_ERRORS = 10
+# A long text has to be read character by character. In variables it is not: they are JSON.
+MAX_DOCUMENT_LENGTH = DETAILS_BYTES + 256 * 1024
 BAD_USER_INPUT = "BAD_USER_INPUT"
 
 Response = dict[str, Any]
@@ -96,6 +99,9 @@ class Engine:
         return prepared
 
     def _prepare(self, query: str) -> Prepared:
+        if len(query) > MAX_DOCUMENT_LENGTH:
+            reason = f"The document has more than {MAX_DOCUMENT_LENGTH} characters; use variables"
+            return Prepared(None, (GraphQLError(reason),), {})
         try:
             document = parse(query, max_tokens=MAX_TOKENS, no_location=False)
         except GraphQLError as error:

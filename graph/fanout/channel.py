@@ -119,9 +119,7 @@ class Channel:
         # Others may wait for it, too: it goes on when this one is cancelled.
         return making if isinstance(making, bytes) else await asyncio.shield(making)
 
-    def _execute(
-        self, batch: Batch, index: int, kind: ChangeKind
-    ) -> bytes | asyncio.Future[bytes]:
+    def _execute(self, batch: Batch, index: int, kind: ChangeKind) -> bytes | asyncio.Future[bytes]:
         """Runs the document on the event; at once unless it reads what the event does not carry."""
         cursor = Cursor(batch.position, index)
         payload = self._executions.execute(self._executor, batch, index, kind)

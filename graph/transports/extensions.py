@@ -29,6 +29,9 @@ class Connection(Protocol):
 class Pusher(Protocol):
     """Writes to a WebSocket at once, or not at all."""
 
+    def recognise(self) -> None:
+        """The client has shown who it is."""
+
     def frame(self, text: bytes) -> bytes:
         """A text message as it goes over the wire."""
 

@@ -164,6 +164,8 @@ class Socket:
             principal = self._endpoint.authenticator.principal(token)
         except Unauthenticated:
             raise Violation(CloseCode.FORBIDDEN, "Forbidden") from None
+        if self.pusher is not None:
+            self.pusher.recognise()
         await self.send_text(encode_message("connection_ack"))
         return principal
 

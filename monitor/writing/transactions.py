@@ -20,7 +20,7 @@ import orjson
 
 from db.errors import CommitUnknown, is_conflict, is_unavailable
 from db.session import Database
-from monitor.errors import MonitorError, Unavailable
+from monitor.errors import InvalidInput, MonitorError, Unavailable
 from monitor.limits import check_idempotency_key
 from monitor.writing.idempotency import Ledger, load_ledger
 from monitor.writing.loading import Memory, Needs
@@ -34,6 +34,8 @@ R = TypeVar("R")
 # Bounds on one batch; MariaDB takes statements of 16 MiB by default.
 BATCH_OPERATIONS = 256
 BATCH_BYTES = 1024 * 1024
+# What an operation writes is one statement, too, in which quotes and backslashes are escaped twice.
+OPERATION_BYTES = 7 * 1024 * 1024
 QUEUE_OPERATIONS = 10_000
 ATTEMPTS = 8
 # No lost race is run again after this: workers wait 10 s for an answer, and all others queue up.
@@ -120,6 +122,9 @@ class Transactions:
         if len(self._queue) >= QUEUE_OPERATIONS:
             raise Unavailable
         encoded = _encode(operation, arguments)
+        if len(encoded) > OPERATION_BYTES:
+            reason = f"takes {len(encoded)} bytes of JSON, at most {OPERATION_BYTES} are taken"
+            raise InvalidInput("input", reason)
         job = _Job(
             operation,
             arguments,

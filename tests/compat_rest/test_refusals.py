@@ -183,9 +183,9 @@ async def test_a_body_without_content_type_is_json_as_it_was_for_the_predecessor
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_two_mebibytes_is_refused(client: Client, chunked: bool) -> None:
+async def test_a_body_over_eight_mebibytes_is_refused(client: Client, chunked: bool) -> None:
     worker_id = await register(client)
-    body = json.dumps({"id": worker_id, "padding": "x" * 2 * 1024 * 1024}).encode()
+    body = json.dumps({"id": worker_id, "padding": "x" * 8 * 1024 * 1024}).encode()
 
     async def chunks() -> AsyncIterator[bytes]:
         for start_ in range(0, len(body), 65_536):

@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from app.server import HttpProtocol, SocketProtocol
+from app.connections import Connections
+from app.protocols import protocols
 from graph.fanout.channels import Channels
 from monitor.monitor import Monitor
 from tests.client import Client
@@ -54,19 +55,18 @@ class LiveServer:
 
 
 @asynccontextmanager
-async def serving_live(app: FastAPI, **options: Any) -> AsyncIterator[LiveServer]:
+async def serving_live(
+    app: FastAPI, connections: Connections | None = None, **options: Any
+) -> AsyncIterator[LiveServer]:
     """The app under uvicorn with our protocol classes, in this event loop."""
     port = free_port()
     config = uvicorn.Config(
         app,
         port=port,
-        http=HttpProtocol,
-        ws=SocketProtocol,
-        ws_per_message_deflate=False,
         log_config=None,
         timeout_graceful_shutdown=3,
         lifespan="off",
-        **options,
+        **(protocols(connections or Connections(1_000)) | options),
     )
     server = uvicorn.Server(config)
     async with app.router.lifespan_context(app):

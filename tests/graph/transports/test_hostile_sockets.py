@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.factory import create_app
-from app.server import SocketProtocol
+from app.protocols import SocketProtocol
 from app.settings import Settings
 from tests.factories import register, report, start
 from tests.graph.live import LiveServer, Socket, serving_live
@@ -38,7 +39,7 @@ async def patient(settings: Settings) -> AsyncIterator[LiveServer]:
 @pytest.fixture
 async def strict(settings: Settings) -> AsyncIterator[LiveServer]:
     """A server that cuts off who does not answer within a second."""
-    options = {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5}
+    options: dict[str, Any] = {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5}
     async with serving_live(create_app(settings), **options) as server:
         yield server
 

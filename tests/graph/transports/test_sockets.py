@@ -1,6 +1,7 @@
 """graphql-transport-ws as the protocol has it, also for clients that break it."""
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,7 +11,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from app.connections import MAX_REQUEST_BYTES
 from app.factory import create_app
+from app.protocols import MAX_MESSAGE_BYTES
 from app.settings import Settings
 from graph.fanout.patience import Patience
 from tests.client import Client
@@ -186,9 +189,21 @@ async def test_a_socket_has_at_most_100_operations(server: LiveServer) -> None:
         await client.settle(server, 100)
 
 
-async def test_too_big_a_message_closes_the_socket(settings: Settings) -> None:
-    async with serving_live(create_app(settings), ws_max_size=1000) as server:
-        assert await closing(server, INIT, "x" * 2000) == 1009
+async def test_too_big_a_message_closes_the_socket(server: LiveServer) -> None:
+    assert await closing(server, "x" * (MAX_MESSAGE_BYTES + 1)) == 1009
+    async with Socket.open(server) as client:
+        await client.connection.send("x" * MAX_REQUEST_BYTES)
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4400  # it is no JSON
+    async with Socket.open(server) as client:
+        with contextlib.suppress(ConnectionClosed):  # perhaps before all of it is sent
+            await client.connection.send("x" * (MAX_REQUEST_BYTES + 1))
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
 
 
 async def test_sockets_that_come_and_go_leave_nothing_behind(server: LiveServer) -> None:
