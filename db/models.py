@@ -165,6 +165,10 @@ processes = Table(
     Column("ended_at", UtcDateTime),
     Column("details", LongText),
     Column("revision", BigInteger, nullable=False),
+    # Its start was lost; with a default for servers of the release before.
+    Column("recovered", Boolean, nullable=False, server_default=false()),
+    # Of an ended process: the one that its ids mean while that runs. It may have been removed.
+    Column("successor_id", Id),
     Index(None, "worker_id", "started_at", "id"),
     Index(None, "worker_id", "status", "started_at", "id"),
     Index(None, "worker_id", "status", "updated_at", "id"),

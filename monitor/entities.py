@@ -80,7 +80,11 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One run of a worker's steps. `stalled`: RUNNING while its worker is OFFLINE."""
+    """One run of a worker's steps.
+
+    `stalled`: RUNNING while its worker is OFFLINE. `recovered`: the report of its start was lost.
+    `successor_id`: of an ended one, the process that reports under its ids mean (`monitor.starts`).
+    """
 
     id: str
     worker_id: str
@@ -94,6 +98,9 @@ class Process:
     ended_at: datetime | None
     details: str | None
     revision: int
+    # With defaults, for events that a server of the release before wrote.
+    recovered: bool = False
+    successor_id: str | None = None
 
     @property
     def reported(self) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, TaskStatus, Worker
+from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, Worker
 from monitor.errors import InvalidInput
-from monitor.ids import new_id
 from monitor.limits import check_details
+from monitor.starts import open_process, process_meant
 from monitor.writing.loading import Needs
 from monitor.writing.transaction import Transaction
 from monitor.writing.transactions import operation
@@ -18,47 +18,7 @@ def start_process(tx: Transaction, *, worker_id: str) -> tuple[Process, Sequence
     """A new process with one PENDING task per definition, in their order. Raises WorkerNotFound."""
     tx.worker(worker_id)
     tx.see(worker_id)
-    worker = tx.worker(worker_id)
-    process = tx.create(
-        Process(
-            id=new_id("process"),
-            worker_id=worker_id,
-            status=ProcessStatus.RUNNING,
-            stalled=False,
-            task_count=len(worker.task_definitions),
-            ended_task_count=0,
-            current_task_id=None,
-            started_at=tx.now,
-            updated_at=tx.now,
-            ended_at=None,
-            details=None,
-            revision=1,
-        )
-    )
-    tasks = [
-        tx.create(
-            Task(
-                id=new_id("task"),
-                process_id=process.id,
-                worker_id=worker_id,
-                name=definition.name,
-                version=definition.version,
-                position=position,
-                status=TaskStatus.PENDING,
-                created_at=tx.now,
-                started_at=None,
-                updated_at=tx.now,
-                ended_at=None,
-                details=None,
-                revision=1,
-            )
-        )
-        for position, definition in enumerate(worker.task_definitions, start=1)
-    ]
-    tx.update(replace(worker, running=worker.running + 1))
-    tx.count(running=1)
-    tx.note_start(process)
-    return process, tasks
+    return open_process(tx, tx.worker(worker_id))
 
 
 @operation(needs=lambda process_ids, **_: Needs(tasks_of=tuple(process_ids)))
@@ -119,6 +79,8 @@ def end_process(
 ) -> Process:
     """Ends a process; its tasks stay as they were reported, an ended one stays as it is.
 
+    Under the id of an ended one its successor is ended, while that runs (`monitor.starts`).
+
     Raises ProcessNotFound, InvalidInput for RUNNING or details over 1 MiB.
     """
     if status is ProcessStatus.RUNNING:
@@ -126,7 +88,7 @@ def end_process(
     check_details("details", details)
     tx.process(process_id)
     tx.see(tx.process(process_id).worker_id)
-    process = tx.process(process_id)
+    process = process_meant(tx, tx.process(process_id))
     if process.ended_at is not None:
         return process
     ended_at = max(tx.now, process.updated_at)

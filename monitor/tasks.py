@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from monitor.entities import Task, TaskStatus
 from monitor.errors import InvalidInput
 from monitor.limits import TASK_UPDATES, check_details
+from monitor.starts import task_meant
 from monitor.writing.loading import Needs
 from monitor.writing.transaction import Transaction
 from monitor.writing.transactions import operation
@@ -20,9 +21,16 @@ class TaskUpdate:
     details: str | None = None
 
 
-@operation(needs=lambda task_id, **_: Needs(tasks=(task_id,)))
+def _needs(*reports: tuple[str, TaskStatus]) -> Needs:
+    started = tuple(task_id for task_id, status in reports if status is TaskStatus.RUNNING)
+    return Needs(tasks=tuple(task_id for task_id, _ in reports), started=started)
+
+
+@operation(needs=lambda task_id, status, **_: _needs((task_id, status)))
 def update_task(tx: Transaction, *, task_id: str, status: TaskStatus, details: str | None) -> Task:
     """Stores a report. A task may be started again after it ended: it begins anew.
+
+    In a process that ended, the task of its successor is meant (`monitor.starts`), and answered.
 
     Raises TaskNotFound, InvalidInput for details over 1 MiB.
     """
@@ -31,7 +39,7 @@ def update_task(tx: Transaction, *, task_id: str, status: TaskStatus, details: s
     return _apply(tx, TaskUpdate(task_id, status, details))
 
 
-@operation(needs=lambda updates: Needs(tasks=tuple(update.task_id for update in updates)))
+@operation(needs=lambda updates: _needs(*((u.task_id, u.status) for u in updates)))
 def update_tasks(tx: Transaction, *, updates: Sequence[TaskUpdate]) -> Sequence[Task]:
     """Stores many reports in order, all or none.
 
@@ -46,8 +54,9 @@ def update_tasks(tx: Transaction, *, updates: Sequence[TaskUpdate]) -> Sequence[
 
 
 def _apply(tx: Transaction, update: TaskUpdate) -> Task:
-    before = tx.task(update.task_id)
-    tx.see(before.worker_id)
+    told = tx.task(update.task_id)
+    tx.see(told.worker_id)
+    before = task_meant(tx, told, update.status)
     after = tx.update(_reported(before, update, tx))
     process = tx.process(before.process_id)
     tx.update(

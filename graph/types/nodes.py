@@ -129,6 +129,9 @@ class Process(Node):
     loaded_worker: strawberry.Private[Worker | None] = None
     loaded_current_task: strawberry.Private["Task | None"] = None
     status: ProcessStatus
+    recovered: bool = strawberry.field(
+        description="Its start report was lost: it was opened by its first task report."
+    )
     progress: float = strawberry.field(
         description="Share of its tasks that ended (SUCCESS or ERROR), 0 to 1."
     )
@@ -148,6 +151,7 @@ class Process(Node):
             id=strawberry.ID(process.id),
             entity=process,
             status=process.status,
+            recovered=process.recovered,
             progress=process.progress,
             started_at=process.started_at,
             updated_at=process.updated_at,

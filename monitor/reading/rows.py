@@ -100,6 +100,8 @@ def process_values(process: Process) -> Mapping[str, Any]:
         "ended_at": process.ended_at,
         "details": process.details,
         "revision": process.revision,
+        "recovered": process.recovered,
+        "successor_id": process.successor_id,
     }
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.entities import Entity, Process, Task, Worker, WorkerStatus
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
-from monitor.writing.loading import SEEN_INTERVAL, Loaded, Memory, Needs, load
+from monitor.writing.loading import SEEN_INTERVAL, Memory, Needs, load
+from monitor.writing.statements import Loaded
 from monitor.writing.storing import Changes, store
 from monitor.writing.tally import Tally
 
@@ -63,6 +64,13 @@ class Transaction:
         except KeyError:
             raise TaskNotFound from None
 
+    def task_at(self, process_id: str, position: int) -> Task:
+        """The process's loaded task at this position. Raises TaskNotFound."""
+        for task in self._held.tasks.values():
+            if task.process_id == process_id and task.position == position:
+                return task
+        raise TaskNotFound
+
     def running_processes(self, worker_id: str) -> list[Process]:
         """The worker's loaded processes that run (`Needs.running_of`)."""
         return [
@@ -91,6 +99,10 @@ class Transaction:
         elif not getattr(changed, "archived", False):
             self._events.append(Event.update(self.now, before, changed))
         return changed
+
+    def keep(self, entity: Entity) -> None:
+        """Keeps what is no change for anybody: without revision and event."""
+        self._keep(entity)
 
     def remove(self, process: Process) -> None:
         """Removes a process and its tasks (`Needs.tasks_of`); their events have no details."""

@@ -49,6 +49,8 @@ def main() -> None:
             workers.append(run(url, token))
         case "failing":
             workers.append(run(url, token, second=fail))
+        case "three":
+            workers.append(run(url, token, runs=3))
         case "threads":
             threads = [
                 threading.Thread(target=lambda: workers.append(run(url, token, runs=5)))

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.conftest import TOKEN
+from tests.e2e.lossy import Loss, losing
 from tests.servers import MonitorServer
 
 QUERY = """
@@ -18,7 +19,7 @@ query ($worker: ID!) { worker(id: $worker) {
   name version status counts { total running succeeded failed }
   taskDefinitions { name version position }
   processes(first: 50) { edges { node {
-    status progress details endedAt
+    status progress details endedAt recovered
     tasks { name version position status details startedAt endedAt }
   } } }
 } }
@@ -34,10 +35,12 @@ def server(database_url: str, tmp_path: Path) -> Iterator[MonitorServer]:
     server.stop()
 
 
-def run_pipelines(server: MonitorServer, kind: str, folder: Path) -> list[dict[str, Any]]:
-    """The workers as GraphQL tells of them after the pipelines ran."""
+def run_pipelines(
+    server: MonitorServer, kind: str, folder: Path, url: str | None = None
+) -> list[dict[str, Any]]:
+    """The workers as GraphQL tells of them after the pipelines ran, against `url` if given."""
     script = Path(__file__).parent / "pipelines.py"
-    command = [sys.executable, str(script), server.url, TOKEN, kind]
+    command = [sys.executable, str(script), url or server.url, TOKEN, kind]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return [read(server, worker) for worker in json.loads(done.stdout.splitlines()[-1])]
@@ -96,3 +99,29 @@ def test_eight_threads_of_five_runs_each_lose_nothing(
             tasks = edge["node"]["tasks"]
             assert [task["status"] for task in tasks] == ["SUCCESS"] * 3
             assert all(task["startedAt"] <= task["endedAt"] for task in tasks)
+
+
+@pytest.mark.parametrize("loss", ["request", "answer"])
+def test_a_run_whose_start_was_lost_is_there_and_the_one_before_untouched(
+    server: MonitorServer, tmp_path: Path, loss: Loss
+) -> None:
+    with losing(server.url, {2: loss}) as proxy:
+        (worker,) = run_pipelines(server, "three", tmp_path, proxy.url)
+
+    assert worker["counts"] == {"total": 3, "running": 0, "succeeded": 3, "failed": 0}
+    runs = [edge["node"] for edge in worker["processes"]["edges"]]
+    assert [run["recovered"] for run in runs] == [False, True, False]  # the newest first
+    for run in runs:
+        assert (run["status"], run["progress"]) == ("SUCCESS", 1)
+        assert [task["status"] for task in run["tasks"]] == ["SUCCESS"] * 3
+    newest, lost, first = runs
+    assert first["endedAt"] <= lost["tasks"][0]["startedAt"]
+    assert lost["endedAt"] <= newest["tasks"][0]["startedAt"]
+
+
+def test_workers_go_on_when_every_start_is_lost(server: MonitorServer, tmp_path: Path) -> None:
+    """Without any ids a run cannot be reported; the script must end well all the same."""
+    with losing(server.url, {1: "request", 2: "answer", 3: "request"}) as proxy:
+        (worker,) = run_pipelines(server, "three", tmp_path, proxy.url)
+    # Nobody can tell that the one that was stored is over: it stays, and will be called silent.
+    assert worker["counts"] == {"total": 1, "running": 1, "succeeded": 0, "failed": 0}

@@ -1,0 +1,72 @@
+"""What a transaction reads: the statements, and the entities that come of them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import BindParameter, Select, bindparam, null, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from monitor.entities import Process, Task, Worker
+from monitor.reading import rows
+
+# Built once: SQLAlchemy then finds their compiled form without looking at their parts.
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+LOCK_WORKERS = (
+    select(*rows.WORKER)
+    .where(models.workers.c.id.in_(_IDS))
+    .order_by(models.workers.c.id)
+    .with_for_update()
+)
+LOCK_PROCESSES = (
+    select(*rows.PROCESS)
+    .where(models.processes.c.id.in_(_IDS))
+    .order_by(models.processes.c.id)
+    .with_for_update()
+)
+TASKS = select(*rows.TASK).where(models.tasks.c.id.in_(_IDS))
+TASKS_OF = select(
+    *(null().label("details") if column.name == "details" else column for column in rows.TASK)
+).where(models.tasks.c.process_id.in_(_IDS))
+RUNNING = select(models.processes.c.id).where(
+    models.processes.c.worker_id.in_(_IDS), models.processes.c.status == "RUNNING"
+)
+PROCESS_OF_TASK = select(models.tasks.c.id, models.tasks.c.process_id).where(
+    models.tasks.c.id.in_(_IDS)
+)
+WORKER_OF_PROCESS = select(models.processes.c.id, models.processes.c.worker_id).where(
+    models.processes.c.id.in_(_IDS)
+)
+# The tasks at the same positions in the successors of the processes of these tasks.
+_new = models.tasks.alias()
+TASKS_IN_SUCCESSORS = (
+    select(*(_new.c[column.name] for column in rows.TASK))
+    .select_from(models.tasks)
+    .join(models.processes, models.processes.c.id == models.tasks.c.process_id)
+    .join(
+        _new,
+        (_new.c.process_id == models.processes.c.successor_id)
+        & (_new.c.position == models.tasks.c.position),
+    )
+    .where(models.tasks.c.id.in_(_IDS))
+)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The entities of one transaction, by id."""
+
+    workers: dict[str, Worker] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+
+async def fetch(
+    connection: AsyncConnection, statement: Select[Any], ids: Collection[str]
+) -> Sequence[Any]:
+    """The statement's rows for these ids; none without asking when there are none."""
+    if not ids:
+        return ()
+    found: Sequence[Any] = (await connection.execute(statement, {"ids": sorted(ids)})).all()
+    return found
