@@ -67,6 +67,8 @@ def configure_logging(settings: Settings) -> None:
     # Uvicorn would say a line for every socket, alembic three for every start.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Its DEBUG is each statement with what it was given: what people report is not for the log.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
 def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> FastAPI:
