@@ -93,6 +93,8 @@ def test_the_predecessors_variables_make_the_database_url(
         ("MONITOR_LOG_LEVEL", "loud", "MONITOR_LOG_LEVEL: "),
         ("REDIS_URL", "localhost:6379", "REDIS_URL: "),
         ("REDIS_URL", "redis://localhost:port/0", "REDIS_URL: "),
+        ("REDIS_URL", "redis+sentinel://localhost", "REDIS_URL: "),
+        ("MONITOR_FEED_BYTES", "1000", "MONITOR_FEED_BYTES: "),
     ],
 )
 def test_a_value_that_cannot_be_is_told_by_the_name_of_its_variable(
