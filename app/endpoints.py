@@ -26,18 +26,20 @@ def add_endpoints(
     monitor: Monitor,
     authenticator: Authenticator,
     registry: CollectorRegistry,
-    relay_works: Callable[[], bool],
+    relay_problem: Callable[[], str | None],
 ) -> None:
     """Adds /health (open), and /metrics, /docs, /openapi.json (token, also as Basic password)."""
 
     async def health(_: Request) -> Response:
         database = await _database_answers(monitor)
-        feed = monitor.live.working and relay_works()
+        reasons = [reason for reason in (monitor.live.problem, relay_problem()) if reason]
+        feed = not reasons
         status = "ok" if database and feed else "degraded" if database else "down"
         body = {
             "status": status,
             "database": "ok" if database else "down",
             "feed": "ok" if feed else "down",
+            "reasons": reasons,
         }
         return JSONResponse(body, 200 if database else 503)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -29,6 +30,7 @@ from graph.transports.explorer import create_explorer_router
 from graph.transports.http import HttpEndpoint
 from graph.transports.websocket import SocketEndpoint
 from monitor.auth import Authenticator
+from monitor.feed.installation import read_installation
 from monitor.feed.live import Live
 from monitor.feed.log import Feed
 from monitor.feed.memory import MemoryFeed
@@ -67,12 +69,14 @@ def configure_logging(settings: Settings) -> None:
     # Uvicorn would say a line for every socket, alembic three for every start.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Its DEBUG is each statement with what it was given: what people report is not for the log.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
 def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> FastAPI:
     """The API: REST, GraphQL, health and metrics; connects and migrates when it starts."""
     database = Database(settings.resolved_database_url)
-    feed = create_feed(settings)
+    feed = create_feed(settings, database)
     relay = Relay(database, feed)
     transactions = Transactions(database, on_commit=relay.wake)
     monitor = Monitor(database, transactions, Live(feed))
@@ -92,6 +96,7 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(database)
+        await relay.start()
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
             for work in (relay, monitor.live, presence, retention)
@@ -136,15 +141,20 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
         WebSocketRoute("/graphql", sockets),
     ]
     registry = create_registry(transactions, channels, sockets)
-    add_endpoints(app, monitor, authenticator, registry, lambda: relay.working)
+    add_endpoints(app, monitor, authenticator, registry, lambda: relay.problem)
     return app
 
 
-def create_feed(settings: Settings) -> Feed:
+def create_feed(settings: Settings, database: Database) -> Feed:
     """In Redis when there is one, else in memory."""
     if settings.redis_url:
-        return RedisFeed(settings.redis_url, length=settings.feed_length)
-    return MemoryFeed(length=settings.feed_length)
+        return RedisFeed(
+            settings.redis_url,
+            installation=partial(read_installation, database),
+            length=settings.feed_length,
+            max_bytes=settings.feed_bytes,
+        )
+    return MemoryFeed(length=settings.feed_length, max_bytes=settings.feed_bytes)
 
 
 async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:

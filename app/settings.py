@@ -7,13 +7,14 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
 from db.session import normalise_url
+from monitor.feed.connecting import check_redis_url
+from monitor.feed.log import FEED_BYTES, TURN_BYTES
 
 
 class SettingsError(Exception):
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     offline_after_seconds: float = Field(30, gt=0, alias="MONITOR_OFFLINE_AFTER_SECONDS")
     request_timeout_seconds: float = Field(10, gt=0, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
     feed_length: int = Field(100_000, ge=100, alias="MONITOR_FEED_LENGTH")
+    feed_bytes: int = Field(FEED_BYTES, ge=2 * TURN_BYTES, alias="MONITOR_FEED_BYTES")
     retention_days: float | None = Field(None, gt=0, le=MAX_DAYS, alias="MONITOR_RETENTION_DAYS")
     retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
     archive_after_days: float | None = Field(
@@ -86,10 +88,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_redis_url(cls, value: str | None) -> str | None:
         if value is not None:
-            parts = urlsplit(value)
-            if parts.scheme not in ("redis", "rediss", "unix"):
-                raise ValueError("must begin with redis://, rediss:// or unix://")
-            _ = parts.port  # raises ValueError for one that is no number
+            check_redis_url(value)
         return value
 
     @field_validator("server")

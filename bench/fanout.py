@@ -5,15 +5,21 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
+from sqlalchemy import insert
 
 from bench.parts import TOKEN, Parts
 from bench.report import Figure, say
 from bench.sockets import RawSocket, Tally, init_message, open_sockets, subscribe_message
+from db import models
+from db.session import Database
 from monitor.entities import Task, TaskStatus
 from monitor.events import ChangeKind, Event, encode_events
+from monitor.feed.installation import read_installation
 from monitor.feed.redis import RedisFeed
+from monitor.feed.relay import Relay
 
 SUBSCRIBERS = 500
 SECONDS = 4.0
@@ -100,12 +106,18 @@ def _close(sockets: list[RawSocket]) -> None:
         client.transport.abort()
 
 
-async def _ours(parts: Parts, port: int, filters: list[str | None]) -> float:
+async def _ours(parts: Parts, url: str, port: int, filters: list[str | None]) -> float:
     """Events/s with one subscription per filter (a worker, or None for all)."""
-    feed = RedisFeed(parts.redis.url, length=100_000)
+    database = Database(url)
+    installation = partial(read_installation, database)
+    feed = RedisFeed(parts.redis.url, installation=installation, length=100_000)
+    relay = Relay(database, feed)
 
     async def publish(count: int) -> None:
-        await feed.append([encoded_events(count, "worker_0")], known=None)
+        row = {"events": encoded_events(count, "worker_0").decode()}
+        async with database.writing() as connection:
+            await connection.execute(insert(models.outbox), [row])
+        await relay.move()
 
     messages = [
         subscribe_message(QUERY, {"f": {"workerIds": [worker]} if worker else None})
@@ -118,6 +130,7 @@ async def _ours(parts: Parts, port: int, filters: list[str | None]) -> float:
     finally:
         _close(sockets)
         await feed.close()
+        await database.close()
 
 
 async def _http_peer(port: int) -> float:
@@ -155,7 +168,7 @@ async def measure(parts: Parts) -> list[Figure]:
     alone: list[str | None] = ["worker_0"]
     rates: dict[str, list[float]] = {}
     with (
-        parts.monitor(parts.new_database()) as server,
+        parts.monitor(url := parts.new_database()) as server,
         # As many bytes as one of our messages has.
         parts.peer("bare", "330") as (bare, _),
         parts.peer("yoga.mjs") as (yoga, _),
@@ -164,12 +177,12 @@ async def measure(parts: Parts) -> list[Figure]:
         for number in range(ROUNDS):
             say(f"fan-out to {SUBSCRIBERS} sockets, round {number + 1} of {ROUNDS}")
             for name, measured in (
-                ("ours", lambda: _ours(parts, server.port, everybody)),
+                ("ours", lambda: _ours(parts, url, server.port, everybody)),
                 ("bare", lambda: _bare(bare)),
                 ("yoga", lambda: _http_peer(yoga)),
                 ("stock", lambda: _http_peer(stock)),
-                ("alone", lambda: _ours(parts, server.port, alone)),
-                ("filters", lambda: _ours(parts, server.port, one_of_many)),
+                ("alone", lambda: _ours(parts, url, server.port, alone)),
+                ("filters", lambda: _ours(parts, url, server.port, one_of_many)),
             ):
                 rates.setdefault(name, []).append(await measured())
     median = {name: statistics.median(values) for name, values in rates.items()}

@@ -38,6 +38,7 @@ class MaintenanceDatabase(Database):
         return create_async_engine(
             self.url,
             isolation_level=isolation_level,
+            hide_parameters=True,
             poolclass=NullPool,
             connect_args={"init_command": _MARIADB_SESSION, "connect_timeout": 5},
         )

@@ -95,7 +95,9 @@ async def _locked_sqlite(database: Database) -> AsyncIterator[AsyncConnection]:
         raise MigrationFailed(f"the folder of the database cannot be made: {error}") from error
     # AUTOCOMMIT: BEGIN and the pragmas are ours. No foreign keys: a migration may build a table
     # anew and put it in the old one's place.
-    engine = create_async_engine(database.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(
+        database.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
+    )
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000}")
         # Of a new file, so that space can be given back; of others only `purge --compact` can.

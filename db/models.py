@@ -276,3 +276,12 @@ feed_position = Table(
     Column("position", String(64), nullable=False),
     mariadb_default_charset="utf8mb4",
 )
+
+# One row (id 1), made at the first start: what tells this database's keys in Redis from others'.
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("name", String(32), nullable=False),
+    mariadb_default_charset="utf8mb4",
+)

@@ -183,6 +183,20 @@ class MariaDb:
         return ["--user=root"] if os.geteuid() == 0 else []
 
 
+def wait_for_redis(port: int, text: str, *words: str) -> None:
+    """Returns once Redis, or a sentinel, answers a command with something that has this text."""
+    deadline = time.monotonic() + READY_SECONDS
+    while text not in (answer := redis_command(port, *words)):
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.05)
+
+
+def redis_command(port: int, *words: str) -> str:
+    """What the command line client says to a command."""
+    command = [find_program("redis-cli"), "-p", str(port), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 class RedisServer:
     """A Redis server of our own, keeping its data in `folder` over restarts when asked to."""
 
@@ -205,10 +219,9 @@ class RedisServer:
         self._process = self._stack.enter_context(running(command, log=log))
         wait_until(lambda: _listens(self.port), "Redis", log, self._process)
 
-    def command(self, *words: str) -> None:
-        """Runs a command with the command line client."""
-        client = find_program("redis-cli")
-        subprocess.run([client, "-p", str(self.port), *words], check=True, capture_output=True)
+    def command(self, *words: str) -> str:
+        """What the command line client says to a command."""
+        return redis_command(self.port, *words)
 
     def stop(self) -> None:
         self._stack.close()
@@ -226,6 +239,37 @@ class RedisServer:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+class RedisSentinel:
+    """One sentinel that watches a Redis server and its replicas, as the service `monitor`."""
+
+    def __init__(self, folder: Path, watched: RedisServer) -> None:
+        self._folder = folder
+        self._watched = watched
+        self.port = free_port()
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def url(self) -> str:
+        # The first is not there: the next is asked.
+        return f"redis+sentinel://127.0.0.1:1,127.0.0.1:{self.port}/monitor/0"
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        log, configuration = self._folder / "sentinel.log", self._folder / "sentinel.conf"
+        configuration.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {self._folder}\n"
+            f"sentinel monitor monitor 127.0.0.1 {self._watched.port} 1\n"
+            "sentinel down-after-milliseconds monitor 500\n"
+            "sentinel failover-timeout monitor 5000\n"
+        )
+        command = [find_program("redis-server"), str(configuration), "--sentinel"]
+        process = self._stack.enter_context(running(command, log=log))
+        wait_until(lambda: _listens(self.port), "Redis Sentinel", log, process)
+
+    def stop(self) -> None:
+        self._stack.close()
 
 
 class MonitorServer:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from monitor.errors import CursorExpired, Unavailable
 from monitor.events import Event, decode_events
+from monitor.feed.condition import Condition, cause
 from monitor.feed.log import Cursor, Entry, Feed, Position
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,13 @@ class Live:
         self._reads = asyncio.Semaphore(CONCURRENT_READS)
         self.position: Position | None = None
         self.listeners: list[Listener] = []
-        self.working = False
+        self._condition = Condition(logger, "the live feed", problem="was not reached yet")
+        self._losses = Condition(logger, "the live feed")
+
+    @property
+    def problem(self) -> str | None:
+        """Why nobody is told anything; None while the feed is followed."""
+        return self._condition.problem
 
     def now(self) -> Position:
         """Where the feed stands, at most a little behind: what follows it will be told.
@@ -111,12 +118,12 @@ class Live:
         while True:
             try:
                 await self._advance()
-                self._report(working=True)
+                self._condition.recover()
             except Unavailable as error:
-                self._report(working=False, error=error)
+                self._condition.fail(cause(error))
                 await asyncio.sleep(_BACKOFF_SECONDS)
-            except Exception:
-                logger.exception("reading the live feed failed")
+            except Exception as error:  # noqa: BLE001 — the reader outlives every fault
+                self._condition.fail(cause(error), level=logging.ERROR, trace=error)
                 await asyncio.sleep(_BACKOFF_SECONDS)
 
     async def _advance(self) -> None:
@@ -128,7 +135,7 @@ class Live:
             entries = await self._feed.follow(self.position)
         except CursorExpired:
             position = await self._feed.restart(self.position)
-            logger.warning("the live feed lost entries; subscriptions must start anew")
+            self._losses.fail("it does not hold what follows; subscriptions must start anew")
             self._reset(position)
             return
         for entry in entries:
@@ -171,11 +178,3 @@ class Live:
         self.position = position
         self._news.set()
         self._news = asyncio.Event()
-
-    def _report(self, *, working: bool, error: Exception | None = None) -> None:
-        if working != self.working:
-            if working:
-                logger.info("the live feed is followed")
-            else:
-                logger.warning("the live feed is gone: %s", error)
-        self.working = working

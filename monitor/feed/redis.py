@@ -3,165 +3,121 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    ClusterCrossSlotError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 
 from monitor.errors import CursorExpired, Unavailable
-from monitor.feed.log import FOLLOW_SECONDS, READ_BYTES, READ_LIMIT, Entry, FeedLost, Position
+from monitor.feed import scripts
+from monitor.feed.connecting import connect, disconnect
+from monitor.feed.installation import Installation
+from monitor.feed.log import (
+    FEED_BYTES,
+    FOLLOW_SECONDS,
+    NOWHERE,
+    READ_BYTES,
+    READ_LIMIT,
+    TURN_BYTES,
+    TURN_ROWS,
+    Entry,
+    FeedLost,
+    Position,
+)
 
 logger = logging.getLogger(__name__)
 
-_STREAM = "process_monitor:feed"
-_EPOCH = "process_monitor:feed:epoch"
+# The first that counts the entries ever added to a stream, by which a cursor knows what is gone.
+OLDEST_REDIS = 7
+_ANSWER_SECONDS = 2
+# Of releases up to 1.1, whatever the installation: the stream and its epoch.
+_FORMER_KEYS = ("process_monitor:feed", "process_monitor:feed:epoch")
+_ANYWHERE = ("*", "0-0")
 
-# Every script answers for the moment in which it runs: Redis runs them one at a time.
-_LAST = """
-local function last_id()
-  if redis.call('EXISTS', KEYS[1]) == 0 then return '0-0' end
-  local info = redis.call('XINFO', 'STREAM', KEYS[1])
-  for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then return info[i + 1] end
-  end
-end
-local function before(a, b)
-  local a1, a2 = string.match(a, '(%d+)-(%d+)')
-  local b1, b2 = string.match(b, '(%d+)-(%d+)')
-  a1, a2, b1, b2 = tonumber(a1), tonumber(a2), tonumber(b1), tonumber(b2)
-  return a1 < b1 or (a1 == b1 and a2 < b2)
-end
-"""
-# ARGV: an epoch to begin with when there is none.
-_OPEN_SCRIPT = (
-    _LAST
-    + """
-redis.call('SET', KEYS[2], ARGV[1], 'NX')
-return {redis.call('GET', KEYS[2]), last_id()}
-"""
-)
-# ARGV: the known epoch ('' for any), the known id, the length to trim to, payloads.
-_APPEND_SCRIPT = (
-    _LAST
-    + """
-local epoch = redis.call('GET', KEYS[2])
-if not epoch or (ARGV[1] ~= '' and (epoch ~= ARGV[1] or before(last_id(), ARGV[2]))) then
-  return false
-end
-local id
-for i = 4, #ARGV do
-  id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'e', epoch, 'p', ARGV[i])
-end
-return {epoch, id or last_id()}
-"""
-)
-# ARGV: the lost epoch, the lost id, a new epoch.
-_RESTART_SCRIPT = (
-    _LAST
-    + """
-local epoch = redis.call('GET', KEYS[2])
-if not epoch or (epoch == ARGV[1] and before(last_id(), ARGV[2])) then
-  redis.call('SET', KEYS[2], ARGV[3])
-  redis.call('DEL', KEYS[1])
-end
-return {redis.call('GET', KEYS[2]), last_id()}
-"""
-)
-# ARGV: epoch, id, most entries, most bytes (but one entry in any case). False when the log cannot
-# tell what follows the id: another epoch, an id it has not reached, or one that was trimmed away.
-_READ_SCRIPT = (
-    _LAST
-    + """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] or before(last_id(), ARGV[2]) then return false end
-if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
-local length, added = 0, 0
-local info = redis.call('XINFO', 'STREAM', KEYS[1])
-for i = 1, #info, 2 do
-  if info[i] == 'length' then length = info[i + 1] end
-  if info[i] == 'entries-added' then added = info[i + 1] end
-end
-if added > length then
-  local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-  if not first or before(ARGV[2], first[1]) then return false end
-end
-local found, size, from = {}, 0, '(' .. ARGV[2]
-local limit, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
-while #found < limit and size < bytes do
-  local part = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(limit - #found, 16))
-  if #part == 0 then break end
-  for _, entry in ipairs(part) do
-    if size >= bytes then break end
-    found[#found + 1] = entry
-    size = size + #entry[2][4]
-  end
-  from = '(' .. found[#found][1]
-end
-return found
-"""
-)
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """In one slot of a Redis Cluster, by the part in braces."""
+
+    stream: str
+    state: str
 
 
 class RedisFeed:
-    """The log as a Redis stream (Redis 7 or newer), shared by any number of server processes."""
+    """The log as a Redis stream (Redis 7 or newer), shared by any number of server processes.
 
-    def __init__(self, url: str, *, length: int) -> None:
+    Its keys have the name of the installation, which is asked for before Redis is first used.
+    """
+
+    shared = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        installation: Callable[[], Awaitable[Installation]],
+        length: int,
+        max_bytes: int = FEED_BYTES,
+    ) -> None:
+        self._installation = installation
         self._length = length
-        # Short and without retries: whoever calls has something better to do than to wait, and
-        # appending twice would repeat events.
-        self._redis = Redis.from_url(
-            url, socket_timeout=2, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
-        )
+        self._max_bytes = max_bytes
+        self._redis = connect(url, answer_seconds=_ANSWER_SECONDS)
         # Its own connection, since a blocking read holds it; the socket must outwait the block.
-        self._follower = Redis.from_url(
-            url,
-            socket_timeout=FOLLOW_SECONDS + 3,
-            socket_connect_timeout=1,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._scripts = {
-            script: self._redis.register_script(script)
-            for script in (_OPEN_SCRIPT, _APPEND_SCRIPT, _RESTART_SCRIPT, _READ_SCRIPT)
-        }
+        self._follower = connect(url, answer_seconds=FOLLOW_SECONDS + 3)
+        self._scripts = {script: self._redis.register_script(script) for script in scripts.ALL}
+        self._keys: _Keys | None = None
+        self._is_checked = False
 
-    async def open(self) -> Position:
-        return _position(await self._run(_OPEN_SCRIPT, secrets.token_hex(8)))
+    async def open(self, known: Position = NOWHERE) -> Position:
+        return _position(await self._run(scripts.OPEN, *_place(known), secrets.token_hex(8)))
 
     async def append(self, payloads: Sequence[bytes], *, known: Position | None) -> Position:
         if known is None:
-            known = await self.open()
-        answer = await self._run(
-            _APPEND_SCRIPT, known.epoch, _stream_id(known), self._length, *payloads
-        )
+            await self.open()
+        place = _ANYWHERE if known is None else _place(known)
+        answer = await self._run(scripts.APPEND, *place, self._length, self._max_bytes, *payloads)
         if answer is None:
             raise FeedLost
         return _position(answer)
 
+    async def beyond(self, known: Position) -> Sequence[Entry]:
+        # Of a turn that was not noted; more of it than fits is more than one turn.
+        answer = await self._run(scripts.BEYOND, *_place(known), 2 * TURN_ROWS, 2 * TURN_BYTES)
+        if answer is None:
+            raise FeedLost
+        return _entries(answer)
+
+    async def begin(self, known: Position) -> Position:
+        return _position(await self._run(scripts.BEGIN, *_place(known), secrets.token_hex(8)))
+
     async def restart(self, lost: Position) -> Position:
-        answer = await self._run(
-            _RESTART_SCRIPT, lost.epoch, _stream_id(lost), secrets.token_hex(8)
-        )
+        answer = await self._run(scripts.RESTART, *_place(lost), secrets.token_hex(8))
         position = _position(answer)
         if position.epoch != lost.epoch:
             logger.warning("Redis lost entries of the live feed; cursors of before have expired")
         return position
 
     async def read(self, after: Position, limit: int = READ_LIMIT) -> Sequence[Entry]:
-        answer = await self._run(_READ_SCRIPT, after.epoch, _stream_id(after), limit, READ_BYTES)
+        answer = await self._run(scripts.READ, *_place(after), limit, READ_BYTES)
         if answer is None:
             raise CursorExpired
-        return [_entry(id_, dict(zip(flat[::2], flat[1::2], strict=True))) for id_, flat in answer]
+        return _entries(answer)
 
     async def follow(self, after: Position) -> Sequence[Entry]:
         entries = await self.read(after)
         if entries:
             return entries
-        news = await _answer(
+        stream = (await self._prepare()).stream
+        news = await self._answer(
             self._follower.xread(
-                {_STREAM: _stream_id(after)}, count=1, block=int(FOLLOW_SECONDS * 1000)
+                {stream: _place(after)[1]}, count=1, block=int(FOLLOW_SECONDS * 1000)
             )
         )
         # What woke us may not be what follows: the log may have lost or trimmed entries since the
@@ -169,29 +125,73 @@ class RedisFeed:
         return await self.read(after) if news else []
 
     async def close(self) -> None:
-        await self._redis.aclose()
-        await self._follower.aclose()
+        await disconnect(self._redis)
+        await disconnect(self._follower)
 
     async def _run(self, script: str, *arguments: Any) -> Any:
-        running = self._scripts[script](keys=[_STREAM, _EPOCH], args=list(arguments))
-        return await _answer(cast(Awaitable[Any], running))
+        keys = await self._prepare()
+        return await self._call(script, [keys.stream, keys.state], *arguments)
+
+    async def _call(self, script: str, keys: Sequence[str], *arguments: Any) -> Any:
+        running = self._scripts[script](keys=list(keys), args=list(arguments))
+        return await self._answer(cast(Awaitable[Any], running))
+
+    async def _prepare(self) -> _Keys:
+        """What every command needs. Raises Unavailable, in words for a Redis that is too old."""
+        if not self._is_checked:
+            await self._check_version()
+            self._is_checked = True
+        if self._keys is None:
+            installation = await self._installation()
+            name = f"process_monitor:{{{installation.name}}}:feed"
+            keys = _Keys(name, f"{name}:state")
+            await self._adopt(keys, installation.epoch)
+            self._keys = keys
+        return self._keys
+
+    async def _check_version(self) -> None:
+        try:
+            told = await self._answer(self._redis.info("server"))
+        except Unavailable as error:
+            if isinstance(error.__cause__, NoPermissionError):
+                return  # of a user who may not ask
+            raise
+        version = str(told.get("redis_version", ""))
+        major = version.partition(".")[0]
+        if major.isdecimal() and int(major) < OLDEST_REDIS:
+            raise Unavailable(
+                f"Redis {version} is too old for the live feed: give one of version "
+                f"{OLDEST_REDIS} or newer in REDIS_URL"
+            )
+
+    async def _adopt(self, keys: _Keys, epoch: str) -> None:
+        """Goes on with the stream that a former release left for this database, if it did."""
+        if not epoch:
+            return
+        try:
+            await self._call(scripts.ADOPT, [keys.stream, keys.state, *_FORMER_KEYS], epoch)
+        except Unavailable as error:
+            # In a cluster there is none: its keys were in different slots.
+            if not isinstance(error.__cause__, ClusterCrossSlotError):
+                raise
+
+    async def _answer(self, command: Awaitable[Any]) -> Any:
+        """What Redis answers. Raises Unavailable."""
+        try:
+            return await command
+        except (RedisError, OSError) as error:
+            if not isinstance(error, ResponseError):
+                self._is_checked = False  # what answers next may be another one
+            raise Unavailable("The live feed is unavailable right now; try again") from error
+        finally:
+            # redis-py swallows a cancellation that comes while it connects.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
 
 
-async def _answer(command: Awaitable[Any]) -> Any:
-    """What Redis answers. Raises Unavailable."""
-    try:
-        return await command
-    except (RedisError, OSError) as error:
-        raise Unavailable("The live feed is unavailable right now; try again") from error
-    finally:
-        # redis-py swallows a cancellation that comes while it connects.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
-
-
-def _stream_id(position: Position) -> str:
-    return f"{position.major}-{position.minor}"
+def _place(position: Position) -> tuple[str, str]:
+    return position.epoch, f"{position.major}-{position.minor}"
 
 
 def _position(answer: Sequence[bytes]) -> Position:
@@ -200,5 +200,9 @@ def _position(answer: Sequence[bytes]) -> Position:
     return Position(epoch.decode(), int(major), int(minor))
 
 
-def _entry(id_: bytes, fields: dict[bytes, bytes]) -> Entry:
-    return Entry(_position((fields[b"e"], id_)), fields[b"p"])
+def _entries(answer: Sequence[Any]) -> Sequence[Entry]:
+    entries = []
+    for id_, flat in answer:
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        entries.append(Entry(_position((fields[b"e"], id_)), fields[b"p"]))
+    return entries

@@ -3,33 +3,67 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from itertools import accumulate, islice
+from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Row,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.errors import is_conflict, is_unavailable
 from db.session import Database
 from monitor.errors import Unavailable
-from monitor.feed.log import Feed, FeedLost, Position
+from monitor.feed.condition import Condition, cause
+from monitor.feed.log import NOWHERE, TURN_BYTES, TURN_ROWS, Feed, FeedLost, Position
+from monitor.feed.sole import Sole
 
 logger = logging.getLogger(__name__)
 
-BATCH_ROWS = 100
-# How soon a replica notices rows that another one left when it was killed.
+# How soon a replica notices rows that another one left when it was killed, and a log that is not
+# where the database noted it.
 POLL_SECONDS = 1.0
+# How long the two must disagree before it is believed: in a cluster, what another node's replica
+# moved may take a moment to be seen here.
+DOUBT_SECONDS = 1.0
 _BACKOFF_SECONDS = 0.5
 MAX_REST_SECONDS = 0.02
 
-_ANY = select(models.outbox.c.id).limit(1)
-_OLDEST = (
-    select(models.outbox.c.id, models.outbox.c.events)
-    .order_by(models.outbox.c.id)
-    .limit(BATCH_ROWS)
-)
-_REMOVE = delete(models.outbox).where(models.outbox.c.id.in_(bindparam("ids", expanding=True)))
-_TURN = select(models.feed_position.c.epoch, models.feed_position.c.position).with_for_update()
+_outbox = models.outbox.c
+_noted = models.feed_position.c
+_LOOK = select(_noted.epoch, _noted.position, exists(select(_outbox.id)).label("waiting"))
+_TURN = select(_noted.epoch, _noted.position).with_for_update()
 _NOTE = update(models.feed_position).values(epoch=bindparam("e"), position=bindparam("p"))
+_REMOVE = delete(models.outbox).where(_outbox.id.in_(bindparam("ids", expanding=True)))
+_OLDEST = select(_outbox.id, _outbox.events).order_by(_outbox.id).limit(bindparam("rows"))
+
+
+def _select_sizes(size: ColumnElement[int]) -> Any:
+    return select(size.label("size")).order_by(_outbox.id).limit(bindparam("rows"))
+
+
+# In bytes; of a text, SQLite counts the characters.
+_MARIADB_SIZES = _select_sizes(func.octet_length(_outbox.events))
+_SQLITE_SIZES = _select_sizes(func.length(cast(_outbox.events, LargeBinary)))
+
+
+class _Disagreement(Unavailable):
+    """The log does not end where the database noted it, which may be over in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("the log does not end where the database noted it")
 
 
 class Relay:
@@ -44,96 +78,184 @@ class Relay:
         self._database = database
         self._feed = feed
         self._wake = asyncio.Event()
-        self.working = True
+        self._condition = Condition(logger, "the relay")
+        self._sole = None if feed.shared else Sole(feed)
+        self._doubted_at: float | None = None
+        self._is_new = True
+        # What the database noted, when it was looked at last.
+        self._known = NOWHERE
+
+    @property
+    def working(self) -> bool:
+        """Whether what is committed is moved."""
+        return self._condition.problem is None
+
+    @property
+    def problem(self) -> str | None:
+        """Why subscribers may not be told what is committed; None when they are."""
+        return self._condition.problem or (self._sole.problem if self._sole else None)
 
     def wake(self) -> None:
         """Says that something was committed."""
         self._wake.set()
 
+    async def start(self) -> None:
+        """The first turn, after which the feed is the one that this process goes on with.
+
+        Before anybody is given a cursor. When it fails, `run` tries again.
+        """
+        try:
+            await self.move()
+        except Exception as error:  # noqa: BLE001 — as in `run`
+            self._fail(error)
+
     async def run(self) -> None:
         """Moves what comes, until cancelled."""
-        checked = False
         while True:
             try:
-                if not checked:
-                    await self.check()
-                    checked = True
                 woken = self._wake.is_set()
                 self._wake.clear()
-                if woken or await self._is_anything_left():
+                if woken or await self._is_due():
                     began = time.monotonic()
-                    while await self.move():
+                    while await self.move(verify=not woken):
                         pass
                     # A turn costs the database a commit: under load, fewer move more.
                     await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
-                self._report(working=True)
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+                self._condition.recover()
+                await self._rest()
             except Exception as error:  # noqa: BLE001 — the relay outlives every fault
-                checked = False
-                known = isinstance(error, Unavailable) or is_unavailable(error)
-                self._report(working=False, error=error, known=known or is_conflict(error))
+                self._fail(error)
                 await asyncio.sleep(_BACKOFF_SECONDS)
 
-    async def check(self) -> None:
-        """Makes sure that the feed holds what was moved last, else begins a new epoch of it.
+    async def move(self, *, verify: bool = True) -> bool:
+        """One turn: moves rows, up to the limits; True when there may be more.
 
-        Without this, after a Redis that came back older, clients could read on across the entries
-        that are gone, and would be told only with the next event.
+        `verify`: also when there is nothing to move, makes sure that the log is the one that the
+        database noted. Otherwise, after a Redis that came back older, clients could read on across
+        the entries that are gone, and would be told only with the next event.
         """
-        await self._feed.open()
-        async with self._database.writing() as connection:
-            known = await self._take_turn(connection)
-            if known is not None:
-                await self._append([], known)
-
-    async def move(self) -> bool:
-        """Moves up to BATCH_ROWS rows; True when there may be more."""
-        if not self.working:
+        if self._is_new or not self.working:
             # Not while holding the turn, and on SQLite all writers up, does one wait for the feed.
-            await self._feed.open()
+            await self._feed.open(self._known)
+            self._is_new = False
         async with self._database.writing() as connection:
-            known = await self._take_turn(connection)
-            found = (await connection.execute(_OLDEST)).all()
-            if not found:
+            known = self._known = await _take_turn(connection)
+            found = await self._find_oldest(connection)
+            if not (found or verify or self._sole):
                 return False
-            position = await self._append([events.encode() for _, events in found], known)
-            await connection.execute(_REMOVE, {"ids": [id_ for id_, _ in found]})
-            await connection.execute(
-                _NOTE, {"e": position.epoch, "p": f"{position.major}-{position.minor}"}
-            )
-        return len(found) == BATCH_ROWS
+            if self._sole:
+                await self._sole.catch_up(known)
+            payloads = _payloads(found)
+            try:
+                position = await self._feed.append(payloads, known=known)
+                self._doubted_at = None
+            except FeedLost:
+                found = await self._find_oldest(connection, turns=2)
+                payloads = _payloads(found)
+                position = await self._reconcile(payloads, known)
+            await self._note(connection, found, known, position)
+        return len(found) >= TURN_ROWS or sum(map(len, payloads)) >= TURN_BYTES
 
-    async def _is_anything_left(self) -> bool:
-        """A look without the lock, for what others left; most of the time there is nothing."""
-        async with self._database.reading() as connection:
-            return (await connection.execute(_ANY)).first() is not None
-
-    async def _take_turn(self, connection: AsyncConnection) -> Position | None:
-        row = (await connection.execute(_TURN)).first()
-        if row is None:
-            await connection.execute(
-                insert(models.feed_position), [{"id": 1, "epoch": "", "position": "0-0"}]
-            )
-            return None
-        major, _, minor = row.position.partition("-")
-        return Position(row.epoch, int(major), int(minor)) if row.epoch else None
-
-    async def _append(self, payloads: list[bytes], known: Position | None) -> Position:
+    async def _rest(self) -> None:
         try:
-            return await self._feed.append(payloads, known=known)
-        except FeedLost:
-            assert known is not None
-            restarted = await self._feed.restart(known)
-            return await self._feed.append(payloads, known=restarted)
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return
 
-    def _report(self, *, working: bool, error: Exception | None = None, known: bool = True) -> None:
-        if not known:
-            logger.error("the relay failed", exc_info=error)
-        elif working and not self.working:
-            logger.warning("the relay works again")
-        elif self.working and not working:
-            logger.warning("the relay waits: %s", error)
-        self.working = working
+    async def _is_due(self) -> bool:
+        """A look without the lock; most of the time there is nothing to do."""
+        if self._sole and self._sole.is_due:
+            return True
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_LOOK)).first()
+        if row is None or row.waiting:
+            return True
+        self._known = _position(row)
+        return self._known != await self._feed.open(self._known)
+
+    async def _find_oldest(
+        self, connection: AsyncConnection, turns: int = 1
+    ) -> Sequence[Row[Any, Any]]:
+        """What waits, as much as fits into so many turns, but one row in any case."""
+        statement = _SQLITE_SIZES if self._database.is_sqlite else _MARIADB_SIZES
+        limit = turns * TURN_ROWS
+        sizes = (await connection.execute(statement, {"rows": limit})).scalars().all()
+        before = accumulate(sizes, initial=0)
+        rows = sum(size < turns * TURN_BYTES for size in islice(before, len(sizes)))
+        if not rows:
+            return ()
+        return (await connection.execute(_OLDEST, {"rows": rows})).all()
+
+    async def _reconcile(self, payloads: list[bytes], known: Position) -> Position:
+        """Appends to a log that does not end at `known`.
+
+        What it has beyond may be of a turn that was not noted: then all of that still waits in the
+        outbox, and only the rest is appended. Else one of the two lost something: the log entries,
+        or the database its last transactions, whose revisions will come again.
+        """
+        try:
+            beyond = await self._feed.beyond(known)
+            repeated = {entry.payload for entry in beyond}
+            if beyond and repeated <= set(payloads):
+                rest = [payload for payload in payloads if payload not in repeated]
+                return await self._feed.append(rest, known=beyond[-1].position)
+        except FeedLost:
+            pass  # it cannot even tell
+        if self._sole:
+            return await self._sole.append(payloads, known)
+        self._doubt()
+        position = await self._feed.begin(known)
+        logger.warning(
+            "the live feed is not the one that the database noted: one of them lost something, "
+            "or came from a backup; cursors of before have expired"
+        )
+        return await self._feed.append(payloads, known=position)
+
+    def _doubt(self) -> None:
+        now = time.monotonic()
+        if self._doubted_at is None:
+            self._doubted_at = now
+        if now - self._doubted_at < DOUBT_SECONDS:
+            raise _Disagreement
+        self._doubted_at = None
+
+    async def _note(
+        self,
+        connection: AsyncConnection,
+        moved: Sequence[Row[Any, Any]],
+        known: Position,
+        position: Position,
+    ) -> None:
+        if moved:
+            await connection.execute(_REMOVE, {"ids": [row.id for row in moved]})
+        if position != known and (self._sole is None or self._sole.may_note(moved=bool(moved))):
+            place = f"{position.major}-{position.minor}"
+            await connection.execute(_NOTE, {"e": position.epoch, "p": place})
+
+    def _fail(self, error: Exception) -> None:
+        # FeedLost: another one was at the log between two looks at it.
+        ours = isinstance(error, Unavailable | FeedLost)
+        expected = ours or is_unavailable(error) or is_conflict(error)
+        level = logging.WARNING if expected else logging.ERROR
+        self._condition.fail(cause(error), level=level, trace=None if expected else error)
+
+
+async def _take_turn(connection: AsyncConnection) -> Position:
+    """Where the log ended, as it was noted last."""
+    row = (await connection.execute(_TURN)).first()
+    if row is None:
+        await connection.execute(
+            insert(models.feed_position), [{"id": 1, "epoch": "", "position": "0-0"}]
+        )
+        return NOWHERE
+    return _position(row)
+
+
+def _payloads(rows: Sequence[Row[Any, Any]]) -> list[bytes]:
+    return [row.events.encode() for row in rows]
+
+
+def _position(row: Row[Any, Any]) -> Position:
+    major, _, minor = row.position.partition("-")
+    return Position(row.epoch, int(major), int(minor))

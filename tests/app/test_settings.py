@@ -141,6 +141,8 @@ def test_a_database_url_wins_over_parts_and_those_that_contradict_it_are_known(
         ("REDIS_URL", "redis://localhost:port/0", "REDIS_URL: "),
         ("SERVER", "db:port", "SERVER: "),
         ("SERVER", "mariadb://db", "SERVER: "),
+        ("REDIS_URL", "redis+sentinel://localhost", "REDIS_URL: "),
+        ("MONITOR_FEED_BYTES", "1000", "MONITOR_FEED_BYTES: "),
     ],
 )
 def test_a_value_that_cannot_be_is_told_by_the_name_of_its_variable(

@@ -79,3 +79,33 @@ async def test_a_redis_that_does_not_answer_holds_up_no_report(
             told[(await socket.next_event())["tasks"]["task"]["revision"]] = None
         assert list(told) == [2, 3, 4, 5, 6]
         await until_feed(client, "ok")
+
+
+async def reasons(client: Client) -> str:
+    return str((await client.get("/health")).json()["reasons"])
+
+
+async def test_why_redis_refuses_is_in_the_log_and_in_health(
+    server: LiveServer, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server.client() as client:
+        assert "Connect call failed" in await reasons(client)
+        await asyncio.to_thread(redis.start, "--requirepass", "password")
+        async with asyncio.timeout(20):
+            while "NOAUTH" not in await reasons(client):  # noqa: ASYNC110 — the server says so
+                await asyncio.sleep(0.05)
+        for _ in range(3):
+            await register(client, "a")
+        config = ("--no-auth-warning", "-a", "password", "CONFIG", "SET", "requirepass", "")
+        await asyncio.to_thread(redis.command, *config)
+        await until_feed(client, "ok")
+        assert await reasons(client) == "[]"
+        # Redis becomes the replica of one that is not there.
+        await asyncio.to_thread(redis.command, "REPLICAOF", "127.0.0.1", "1")
+        await register(client, "a")
+        await until_feed(client, "down")
+        assert "READONLY" in await reasons(client)
+    for cause in ("NOAUTH", "READONLY"):
+        lines = [line for line in caplog.messages if cause in line]
+        assert 1 <= len(lines) <= 2  # of who reads, and of who writes
+    assert "password" not in caplog.text

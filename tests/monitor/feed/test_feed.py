@@ -9,7 +9,7 @@ import pytest
 from monitor.errors import CursorExpired, InvalidInput
 from monitor.feed.log import Cursor, Feed, FeedLost, Position
 from monitor.feed.memory import MemoryFeed
-from monitor.feed.redis import RedisFeed
+from tests.feeds import redis_feed
 from tests.servers import RedisServer
 
 LENGTH = 100
@@ -23,7 +23,7 @@ async def feed(request: pytest.FixtureRequest) -> AsyncIterator[Feed]:
         feed = MemoryFeed(length=LENGTH)
     else:
         server: RedisServer = request.getfixturevalue("redis_server")
-        feed = RedisFeed(server.url, length=LENGTH)
+        feed = redis_feed(server.url, length=LENGTH)
         await empty(server)
     yield feed
     await feed.close()
@@ -106,7 +106,7 @@ async def test_a_redis_that_lost_everything_begins_another_epoch(
     redis_server: RedisServer,
 ) -> None:
     await empty(redis_server)
-    one, other = (RedisFeed(redis_server.url, length=LENGTH) for _ in range(2))
+    one, other = (redis_feed(redis_server.url, length=LENGTH) for _ in range(2))
     known = await one.append(payloads(1), known=None)
     await empty(redis_server)
 
@@ -125,14 +125,14 @@ async def test_a_redis_that_lost_everything_begins_another_epoch(
 async def test_a_redis_that_came_back_older_begins_another_epoch(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     server.start()
-    feed = RedisFeed(server.url, length=LENGTH)
+    feed = redis_feed(server.url, length=LENGTH)
     before = await feed.append(payloads(1), known=None)
     await asyncio.to_thread(server.command, "SAVE")
     known = await feed.append(payloads(2), known=before)
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
     await feed.close()
-    feed = RedisFeed(server.url, length=LENGTH)
+    feed = redis_feed(server.url, length=LENGTH)
 
     with pytest.raises(CursorExpired):
         await feed.read(known)

@@ -13,17 +13,16 @@ from monitor.feed.log import Cursor, Feed, Position
 from monitor.feed.memory import MemoryFeed
 from monitor.feed.redis import RedisFeed
 from monitor.feed.relay import Relay
+from tests.feeds import STREAM, redis_feed
 from tests.monitor.reports import register, replica
 from tests.servers import RedisServer
 from tests.tasks import stop
-
-STREAM = "process_monitor:feed"
 
 
 @pytest.fixture
 async def feed(redis_server: RedisServer) -> AsyncIterator[RedisFeed]:
     await asyncio.to_thread(redis_server.command, "FLUSHALL")
-    feed = RedisFeed(redis_server.url, length=1_000)
+    feed = redis_feed(redis_server.url)
     yield feed
     await feed.close()
 
