@@ -110,9 +110,7 @@ def _operations(document: DocumentNode) -> list[OperationDefinitionNode]:
     return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
 
 
-def _operations_named(
-    document: DocumentNode, name: str | None
-) -> list[OperationDefinitionNode]:
+def _operations_named(document: DocumentNode, name: str | None) -> list[OperationDefinitionNode]:
     """Without a name it is the only one; where there are several, none of them runs."""
     if name is None:
         return _operations(document)
