@@ -121,7 +121,7 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type"],
+                allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
                 expose_headers=[TOTAL_COUNT, "Retry-After"],
             ),
             Middleware(DefectMiddleware),

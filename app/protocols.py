@@ -50,7 +50,8 @@ class HeadTooLarge(Exception):
 class HttpProtocol(HttpToolsProtocol):
     """Waits for nobody without end, and takes no head without end.
 
-    Offers endless responses to cut off a client, and to learn that the server shuts down.
+    Offers endless responses to write at once, to cut off a client, and to learn that the server
+    shuts down.
     """
 
     _closing: asyncio.Event | None = None
@@ -203,6 +204,17 @@ class HttpProtocol(HttpToolsProtocol):
     async def room(self) -> None:
         """Returns when there is room, or the client is gone."""
         await self.flow.drain()
+
+    def frame(self, body: bytes) -> bytes:
+        """A part of a body whose length is not known before (RFC 9112, section 7.1)."""
+        return b"%x\r\n%b\r\n" % (len(body), body)
+
+    def push(self, frame: bytes) -> bool:
+        """Writes a part of a body; False, and nothing written, while there is no room."""
+        if not self.has_room or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
 
     def abort(self) -> None:
         """Closes the connection without waiting for the client to take what was written."""

@@ -29,8 +29,8 @@ _MOST_PENDING = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """A payload that is being made, in its place in the order."""
+class _Delivery:
+    """A payload, perhaps still being made, in its place in the order."""
 
     cursor: Cursor
     before: Cursor
@@ -58,7 +58,7 @@ class Channel:
         self._statistics = statistics
         self._on_empty = on_empty
         self._joined: dict[Subscriber, None] = {}
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[_Delivery] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._making: dict[Cursor, asyncio.Future[bytes]] = {}
         self._payloads: OrderedDict[Cursor, bytes] = OrderedDict()
@@ -103,9 +103,9 @@ class Channel:
         payload = self._execute(batch, index, kind)
         if isinstance(payload, bytes) and not self._pending:
             self._statistics.deliveries += len(self._joined)
-            self._push(payload, list(self._joined), before)
+            self._push(_Delivery(cursor, before, payload), payload, list(self._joined))
             return
-        self._pending.append(_Pending(cursor, before, payload))
+        self._pending.append(_Delivery(cursor, before, payload))
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._push_pending(), name="pump")
 
@@ -154,12 +154,12 @@ class Channel:
             self._payloads.clear()
             self._payload_bytes = 0
 
-    def _push(self, payload: bytes, to: Iterable[Subscriber], before: Cursor) -> None:
+    def _push(self, delivery: _Delivery, payload: bytes, to: Iterable[Subscriber]) -> None:
         frames: dict[Any, Any] = {}
-        full = [subscriber for subscriber in to if not subscriber.sink.push(payload, frames)]
+        full = [s for s in to if not s.sink.push(payload, delivery.cursor, frames)]
         for subscriber in full:
             del self._joined[subscriber]
-            subscriber.lag(before)
+            subscriber.lag(delivery.before)
         self._statistics.lags += len(full)
 
     async def _push_pending(self) -> None:
@@ -172,7 +172,7 @@ class Channel:
                 # Who joined after this event has it from the log.
                 to = [s for s in self._joined if not s.has(pending.cursor)]
                 self._statistics.deliveries += len(to)
-                self._push(payload, to, pending.before)
+                self._push(pending, payload, to)
                 self._pending.popleft()
         except Exception as error:  # noqa: BLE001 — whatever it is, the clients are told
             self.fail(error)

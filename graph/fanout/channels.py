@@ -98,6 +98,12 @@ class Channels:
             channel.close()
 
     @property
+    def cursor(self) -> Cursor | None:
+        """Where the feed stands; None while it was never reached."""
+        position = self._monitor.live.position
+        return None if position is None else Cursor(position)
+
+    @property
     def listens(self) -> bool:
         return bool(self._channels)
 

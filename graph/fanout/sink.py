@@ -25,7 +25,7 @@ class Sink(Protocol):
         a connection that takes nothing makes nobody read for it. Raises ConnectionError.
         """
 
-    def push(self, payload: bytes, frames: dict[Any, Any]) -> bool:
+    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, Any]) -> bool:
         """Takes the payload now, or not at all (False). `frames` is shared by all sinks that get
         this payload, to keep what they can share of it.
         """

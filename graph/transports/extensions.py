@@ -11,7 +11,7 @@ PUSH_EXTENSION = "process_monitor.push"
 
 
 class Connection(Protocol):
-    """Says of an HTTP connection whether it takes what is written, and cuts it off."""
+    """An HTTP connection: takes parts of an endless response at once, or not at all."""
 
     closing: asyncio.Event
 
@@ -21,6 +21,12 @@ class Connection(Protocol):
 
     async def room(self) -> None:
         """Returns when there is room, or the client is gone."""
+
+    def frame(self, body: bytes) -> bytes:
+        """A part of a response's body as it goes over the wire."""
+
+    def push(self, frame: bytes) -> bool:
+        """False, and nothing written, while there is no room."""
 
     def abort(self) -> None:
         """Closes the connection without waiting for the client to take what was written."""

@@ -2,7 +2,9 @@
 
 "Distinct connections mode" of https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md:
 one operation per request. Every event's id is its cursor, so a browser's EventSource that
-reconnects says with Last-Event-ID where to resume.
+reconnects says with Last-Event-ID where to resume. It reconnects whenever a stream ends, so that a
+cursor expired is told with the present one as its id: the next stream goes on behind that, while
+the client queries again.
 """
 
 import asyncio
@@ -23,11 +25,13 @@ from graph.fanout.subscriber import Subscriber
 from graph.transports.extensions import CONNECTION_EXTENSION, Connection
 from graph.transports.requests import GraphRequest
 from monitor.auth import Principal
+from monitor.errors import CursorExpired, wire
 from monitor.feed.log import Cursor
 
 MEDIA_TYPE = "text/event-stream"
 # Who takes nothing while the server shuts down does not hold it up for longer.
 CLOSE_SECONDS = 1.0
+CURSOR_EXPIRED = wire(CursorExpired()).code
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -78,9 +82,15 @@ class EventStream(Response):
                 started.stop()
         with contextlib.suppress(ConnectionError):
             if stream.failure is not None:
-                await stream.write(_event("next", orjson.dumps({"errors": stream.failure})))
+                await stream.write(self._failed(stream.failure))
                 await stream.write(_event("complete", b""))
             await stream.write(b"", last=True)
+
+    def _failed(self, errors: Errors) -> bytes:
+        body = orjson.dumps({"errors": errors})
+        if all(error["extensions"]["code"] != CURSOR_EXPIRED for error in errors):
+            return _event("next", body)
+        return _event("next", body, str(self._channels.cursor or ""))
 
     async def _until_over(self, receive: Receive, stream: "_Stream") -> None:
         async def gone() -> None:
@@ -100,13 +110,12 @@ class EventStream(Response):
 
 
 class _Stream:
-    """The sink of the subscription: writes events, one after the other."""
-
-    can_push = False
+    """The sink of the subscription."""
 
     def __init__(self, send: Send, connection: Connection | None, patience: Patience) -> None:
         self._send = send
         self._connection = connection
+        self.can_push = connection is not None
         self._patience = patience
         self.closing = connection.closing if connection else asyncio.Event()
         self._turn = asyncio.Lock()
@@ -125,9 +134,15 @@ class _Stream:
                     await self._connection.room()
         yield
 
-    def push(self, payload: bytes, frames: dict[Any, Any]) -> bool:
-        del payload, frames
-        return False
+    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, bytes]) -> bool:
+        if self._connection is None:
+            return False
+        frame = frames.get(_Stream)
+        if frame is None:
+            # The same for all streams: their operations have no ids.
+            event = _event("next", payload, str(cursor))
+            frame = frames[_Stream] = self._connection.frame(event)
+        return self._connection.push(frame)
 
     async def send(self, payload: bytes, cursor: Cursor) -> None:
         await self.write(_event("next", payload, str(cursor)))

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from graphql import OperationType
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from graph.context import Context
 from graph.execution.engine import Engine, Prepared, error_of
@@ -174,7 +174,6 @@ class Socket:
 
         Signs of life, which both sides may send at any time, are answered here.
         """
-        received: Message
         while (received := await self._receive())["type"] != "websocket.disconnect":
             message = parse_message(received.get("text"))
             match message.get("type"):
@@ -279,7 +278,8 @@ class Operation:
     def turn(self) -> AbstractAsyncContextManager[None]:
         return self._socket.turn()
 
-    def push(self, payload: bytes, frames: dict[str, bytes]) -> bool:
+    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, bytes]) -> bool:
+        del cursor
         pusher = self._socket.pusher
         if pusher is None:
             return False

@@ -87,8 +87,8 @@ class Recorder:
     def turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
-    def push(self, payload: bytes, frames: dict[Any, Any]) -> bool:
-        del frames
+    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, Any]) -> bool:
+        del cursor, frames
         self._take(orjson.loads(payload))
         return True
 

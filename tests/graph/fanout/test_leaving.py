@@ -141,7 +141,7 @@ async def test_a_worker_that_falls_silent_and_its_processes_leave(
     await socket.settle(server, 3)
     monitor = server.monitor
     now = await make_silent(monitor.database, run.worker, ago=timedelta(hours=1))
-    silent = {"worker_ids": [run.worker], "silent_since": now - timedelta(minutes=1)}
+    silent: Any = {"worker_ids": [run.worker], "silent_since": now - timedelta(minutes=1)}
     await monitor.transactions.run(mark_workers_offline, **silent)
     await monitor.transactions.run(archive_workers, **silent)
     assert (await client.post("/healthchecker", {"id": run.worker})).status_code == 200

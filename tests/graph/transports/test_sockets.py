@@ -53,6 +53,12 @@ async def receive_everything(client: Socket) -> None:
         await client.receive()
 
 
+async def ping_for_ever(client: Socket) -> None:
+    while True:
+        await client.send({"type": "ping"})
+        assert await client.receive() == {"type": "pong"}
+
+
 def subscribe(id_: Any, payload: Any) -> dict[str, Any]:
     return {"type": "subscribe", "id": id_, "payload": payload}
 
@@ -119,11 +125,8 @@ async def test_signs_of_life_may_come_before_the_beginning(server: LiveServer) -
 async def test_who_says_nothing_but_that_it_lives_is_cut_off(settings: Settings) -> None:
     app = create_app(settings, patience=Patience(init_seconds=0.3))
     async with serving_live(app) as server, connect(server.url, subprotocols=[PROTOCOL]) as socket:
-        client = Socket(socket)
         with pytest.raises(ConnectionClosed) as closed:
-            while True:
-                await client.send({"type": "ping"})
-                assert await client.receive() == {"type": "pong"}
+            await ping_for_ever(Socket(socket))
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4408
 

@@ -9,13 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 
 from app.factory import create_app
 from app.settings import Settings
 from graph.fanout.patience import Patience
+from monitor.reading.filters import TaskFilter
 from tests.client import Client
 from tests.conftest import TOKEN
 from tests.factories import register, report, start
@@ -145,7 +148,9 @@ async def test_errors_come_as_the_last_event(
 ) -> None:
     async with streaming(client, query) as stream:
         event = await stream.event()
-        assert (event.event, event.id) == ("next", "")
+        assert event.event == "next"
+        # Behind a cursor that expired there is one to go on with; other errors come again.
+        assert bool(event.id) is (code == "CURSOR_EXPIRED")
         assert [error["extensions"]["code"] for error in event.json()["errors"]] == [code]
         assert (await stream.event()).event == "complete"
         with pytest.raises(StopAsyncIteration):
@@ -206,6 +211,78 @@ async def test_who_reads_nothing_is_cut_off_and_forgotten(
     await until(lambda: server.channels.open_subscriptions == 0)
     await until(lambda: len(server.connections) == connections - 1)
     deaf.close()
+
+
+async def test_streams_take_the_way_of_sockets(
+    server: LiveServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    matches = TaskFilter.matches
+
+    def note(self: TaskFilter, entity: Any) -> bool:
+        asked.append(self)
+        return matches(self, entity)
+
+    run = await start(client, await register(client, "a", "b"))
+    query = "subscription ($f: TaskFilter) { tasks(filter: $f) { task { id } } }"
+    async with AsyncExitStack() as stack:
+        for number in range(20):
+            await stack.enter_async_context(
+                streaming(client, query, f={"processIds": [f"process_{number}"]})
+            )
+        following = [
+            await stack.enter_async_context(streaming(client, query, f={"ids": [run.tasks[0]]}))
+            for _ in range(10)
+        ]
+        await until(lambda: server.channels.open_subscriptions == 30)
+        statistics = server.channels.statistics
+        before = statistics.executions, statistics.deliveries
+        monkeypatch.setattr(TaskFilter, "matches", note)
+        await report(client, run.tasks[0], "start")
+        for stream in following:
+            told = (await stream.event()).json()
+            assert told["data"]["tasks"]["task"]["id"] == run.tasks[0]
+        # Nobody asked who does not name the task; all others were given the same bytes at once.
+        assert len(asked) == 1
+        assert (statistics.executions, statistics.deliveries) == (before[0] + 1, before[1] + 10)
+
+
+async def test_pages_of_other_origins_may_resume(client: Client) -> None:
+    headers = {
+        "Origin": "http://elsewhere",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,last-event-id",
+    }
+    response = await client.http.options("/graphql", headers=headers)
+    assert response.status_code == 200, response.text
+
+
+async def test_a_browser_goes_on_behind_a_cursor_that_expired(
+    server: LiveServer, client: Client, browser: Browser
+) -> None:
+    context = await browser.new_context(
+        base_url=f"http://127.0.0.1:{server.port}", extra_http_headers=client.headers
+    )
+    page = await context.new_page()
+    await page.goto("/version")
+    variables = json.dumps({"after": "abcdef0123.0.1.end"})
+    address = f"/graphql?{urlencode({'query': TASKS, 'variables': variables})}"
+    await page.evaluate(
+        """address => {
+            window.told = [];
+            new EventSource(address).addEventListener("next", event => told.push(event.data));
+        }""",
+        address,
+    )
+    await page.wait_for_function("told.length === 1")
+    # While it is not there: what happened meanwhile is told when it comes back.
+    run = await start(client, await register(client, "a"))
+    await report(client, run.tasks[0], "start")
+    await page.wait_for_function("told.length === 3")
+    expired, *events = [json.loads(data) for data in await page.evaluate("told")]
+    assert expired["errors"][0]["extensions"]["code"] == "CURSOR_EXPIRED"
+    assert [event["data"]["tasks"]["task"]["revision"] for event in events] == [1, 2]
+    await context.close()
 
 
 async def test_streams_end_with_the_server(settings: Settings) -> None:
