@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from db import models
+from db.cluster import read_causally
 from db.session import Database
 
 # Of 4 KiB each; some 10 ms at a time.
@@ -35,13 +36,15 @@ class MaintenanceDatabase(Database):
             self.write_engine = self._unhurried("READ COMMITTED")
 
     def _unhurried(self, isolation_level: Any) -> AsyncEngine:
-        return create_async_engine(
+        engine = create_async_engine(
             self.url,
             isolation_level=isolation_level,
             hide_parameters=True,
             poolclass=NullPool,
             connect_args={"init_command": _MARIADB_SESSION, "connect_timeout": 5},
         )
+        read_causally(engine)
+        return engine
 
 
 async def give_back_free_pages(database: Database) -> None:

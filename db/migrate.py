@@ -16,6 +16,7 @@ from sqlalchemy import Connection, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.cluster import is_clustered, turn
 from db.errors import DatabaseUnavailable, is_unavailable
 from db.maintenance import MaintenanceDatabase
 from db.session import Database
@@ -37,9 +38,10 @@ class MigrationFailed(Exception):
 async def migrate(database: Database) -> None:
     """Runs the migrations that are missing, under a lock that is the database's own.
 
-    MariaDB: GET_LOCK, which ends with its connection. Its DDL commits by itself, so a crash leaves
-    the tables made so far; each migration can therefore run again from its start, and what it does
-    to rows is one transaction together with the note that it ran.
+    MariaDB: GET_LOCK, which ends with its connection; in a Galera cluster, where that lock is of
+    one node, a turn that is taken by commits (`db.cluster`). Its DDL commits by itself, so a crash
+    leaves the tables made so far; each migration can therefore run again from its start, and what
+    it does to rows is one transaction together with the note that it ran.
     SQLite: BEGIN IMMEDIATE around everything, tables included. A lock file would not roll back
     what a crash leaves half done, and would need care on every system of its own.
 
@@ -66,6 +68,11 @@ async def migrate(database: Database) -> None:
 async def _locked_mariadb(database: Database) -> AsyncIterator[AsyncConnection]:
     unhurried = MaintenanceDatabase(database)
     async with unhurried.write_engine.connect() as connection:
+        if await is_clustered(connection):
+            await connection.commit()
+            async with turn(unhurried.read_engine, wait_seconds=LOCK_WAIT_SECONDS):
+                yield connection
+            return
         name = _lock_name(database.url.database or "")
         got = await connection.scalar(
             text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_WAIT_SECONDS}

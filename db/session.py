@@ -12,6 +12,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.cluster import read_causally
 from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable
 
 # Keeps a statement whose client went away, and a transaction whose process stands still (on a
@@ -134,6 +135,7 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
             "read_timeout": 12,
         },
     )
+    read_causally(engine)
     if reads:
         _ping_after_idling(engine)
     return engine

@@ -45,9 +45,13 @@ def _die_with_parent() -> None:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The program while the block runs; ended with SIGTERM, then SIGKILL."""
+    """The program while the block runs; ended with SIGTERM, then SIGKILL. `user`: runs it."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -55,6 +59,7 @@ def running(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=env,
+            user=user,
             preexec_fn=_die_with_parent,
         )
         try:
@@ -103,6 +108,9 @@ class MariaDb:
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
         self._durable = durable
+        self._options: Sequence[str] = ("--skip-log-bin",)
+        # None is ourselves.
+        self._user: str | None = None
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._stack = contextlib.ExitStack()
@@ -125,7 +133,7 @@ class MariaDb:
             f"--datadir={self._folder / 'data'}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
-            *self._as_root(),
+            *self._as_user(),
         ]
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "install.log").open("wb") as log:
@@ -136,18 +144,18 @@ class MariaDb:
         command = [
             find_program("mariadbd"),
             "--no-defaults",
-            *self._as_root(),
+            *(() if self._user else self._as_user()),
             f"--datadir={self._folder / 'data'}",
             f"--socket={self._folder / 's.sock'}",
             f"--pid-file={self._folder / 'pid'}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
-            "--skip-log-bin",
             "--max-connections=300",
             "--innodb-buffer-pool-size=256M",
             f"--innodb-flush-log-at-trx-commit={1 if self._durable else 0}",
+            *self._options,
         ]
-        self._process = self._stack.enter_context(running(command, log=log))
+        self._process = self._stack.enter_context(running(command, log=log, user=self._user))
         wait_until(lambda: _listens(self.port), "MariaDB", log, self._process)
 
     def stop(self) -> None:
@@ -167,20 +175,20 @@ class MariaDb:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    def execute(self, sql: str) -> None:
-        """Runs statements with the command line client."""
+    def execute(self, sql: str) -> str:
+        """What the command line client prints for these statements."""
         client = find_program("mariadb")
         done = subprocess.run(
-            [client, "--no-defaults", "-uroot", f"-S{self._folder / 's.sock'}", "-e", sql],
+            [client, "--no-defaults", "-uroot", f"-S{self._folder / 's.sock'}", "-Ne", sql],
             check=False,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stderr
+        return done.stdout
 
-    @staticmethod
-    def _as_root() -> list[str]:
-        return ["--user=root"] if os.geteuid() == 0 else []
+    def _as_user(self) -> list[str]:
+        return [f"--user={self._user or 'root'}"] if os.geteuid() == 0 else []
 
 
 def wait_for_redis(port: int, text: str, *words: str) -> None:

@@ -1,0 +1,205 @@
+"""Replicas on the nodes of a Galera cluster: as on one database, also when a node dies."""
+
+import asyncio
+import itertools
+import random
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import insert, select, text
+
+from db import cluster, models
+from db.cluster import turn
+from db.maintenance import MaintenanceDatabase
+from db.migrate import migrate
+from db.session import Database
+from tests.conftest import TOKEN
+from tests.e2e.ledger import HEADERS, final_revisions
+from tests.galera import GaleraNode, galera_cluster
+from tests.servers import MariaDb, MonitorServer, RedisServer
+
+MIGRATE = """
+import asyncio, logging, sys
+from db.migrate import migrate
+from db.session import Database
+
+async def main():
+    database = Database(sys.argv[1])
+    await migrate(database)
+    await database.close()
+
+logging.basicConfig(level=logging.INFO)
+asyncio.run(main())
+"""
+SYNC_WAIT = text("SELECT @@wsrep_sync_wait")
+
+
+@pytest.fixture(scope="module")
+def galera() -> Iterator[list[GaleraNode]]:
+    with galera_cluster() as nodes:
+        yield nodes
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def urls(galera: list[GaleraNode]) -> list[str]:
+    """The URLs of an empty database, by each of the nodes."""
+    name = f"empty_{next(_numbers)}"
+    galera[0].execute(f"CREATE DATABASE {name}")
+    return [node.url(name) for node in galera]
+
+
+@pytest.fixture
+async def databases(urls: list[str]) -> AsyncIterator[list[Database]]:
+    found = [Database(url) for url in urls]
+    yield found
+    for database in found:
+        await database.close()
+
+
+async def waits(database: Database) -> set[int]:
+    """What sessions of every kind wait for."""
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(of.connect())
+            for each in (database, MaintenanceDatabase(database))
+            for of in (each.read_engine, each.write_engine)
+        ]
+        return {await connection.scalar(SYNC_WAIT) for connection in connections}
+
+
+async def test_sessions_wait_for_the_other_nodes_only_when_there_are_any(
+    databases: list[Database], mariadb: MariaDb
+) -> None:
+    assert await waits(databases[0]) == {7}
+    alone = Database(mariadb.create_database())
+    assert await waits(alone) == {0}
+    await alone.close()
+
+
+async def test_what_one_node_committed_is_seen_by_the_others(databases: list[Database]) -> None:
+    await migrate(databases[0])
+    chance = random.Random(1)
+    last = 0
+    for _ in range(300):
+        async with chance.choice(databases).writing() as connection:
+            ids = (await connection.scalars(select(models.outbox.c.id))).all()
+            assert max(ids, default=0) == last
+            result = await connection.execute(insert(models.outbox), [{"events": "[]"}])
+            # Nor is it overtaken: the relay moves what follows from it in the order of these.
+            assert result.lastrowid > last
+            last = result.lastrowid
+
+
+async def test_replicas_on_all_nodes_may_migrate_an_empty_database_at_once(urls: list[str]) -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-c", MIGRATE, url), stderr=asyncio.subprocess.PIPE
+        )
+        for url in urls * 2
+    ]
+    said = [(await process.communicate())[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 6, "\n".join(said)
+    assert sum("Running upgrade  -> 0001" in text for text in said) == 1
+    database = Database(urls[0])
+    async with database.reading() as connection:
+        assert (await connection.execute(select(models.workers))).all() == []
+    await database.close()
+
+
+async def test_the_turn_to_migrate_is_of_one_in_the_whole_cluster(
+    databases: list[Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(cluster, "BEAT_SECONDS", 0.05)
+    having = 0
+
+    async def have(database: Database) -> None:
+        nonlocal having
+        async with turn(MaintenanceDatabase(database).read_engine, wait_seconds=60):
+            having += 1
+            assert having == 1
+            # Longer than after which it would be taken from one that shows no sign of life.
+            await asyncio.sleep(cluster.LOOK_SECONDS * cluster.STALE_LOOKS * 2)
+            having -= 1
+
+    await asyncio.gather(*map(have, databases * 2))
+
+
+async def test_the_turn_is_taken_from_one_that_is_gone(
+    databases: list[Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.02)
+    await migrate(databases[0])
+    async with databases[0].writing() as connection:
+        await connection.execute(text("UPDATE migration_turn SET owner='gone'"))
+    await migrate(databases[1])
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def replicas(urls: list[str], own_redis: RedisServer, tmp_path: Path) -> Iterator[list[str]]:
+    """The URLs of two replicas, on the first two nodes, that started at once."""
+    env = {
+        "REDIS_URL": own_redis.url,
+        "TOKEN": TOKEN,
+        "MONITOR_OFFLINE_AFTER_SECONDS": "3600",
+    }
+    servers = [
+        MonitorServer(tmp_path / str(number), {**env, "DATABASE_URL": url})
+        for number, url in enumerate(urls[:2])
+    ]
+    with ExitStack() as stack:
+        for server in servers:
+            stack.callback(server.stop)
+            server.launch()
+        for server in servers:
+            server.wait_until_healthy()
+        yield [server.url for server in servers]
+
+
+async def run_in_turns(urls: list[str], runs: int) -> None:
+    """Runs processes of a worker, each request by the next replica."""
+    turns = itertools.cycle(urls)
+
+    async with httpx.AsyncClient(headers=HEADERS, timeout=20) as http:
+
+        async def post(path: str, body: dict[str, object]) -> dict[str, object]:
+            answer = await http.post(f"{next(turns)}{path}", json=body)
+            assert answer.status_code == 200, answer.text
+            found: dict[str, object] = answer.json()
+            return found
+
+        steps = [{"name": name, "version": "1"} for name in "ab"]
+        worker = await post("/matricula", {"name": "w", "version": "1", "tasks": steps})
+        for _ in range(runs):
+            run = await post("/newprocess", {"id": worker["id"]})
+            assert isinstance(run["sons"], list)
+            for son in run["sons"]:
+                for status in ("start", "success"):
+                    await post("/actualizar_task", {"task_id": son["id"], "status": status})
+            await post("/endprocess", {"id": run["father"]})
+
+
+async def test_a_worker_may_report_by_another_replica_each_time(
+    replicas: list[str], urls: list[str]
+) -> None:
+    workers, runs = 4, 25
+    await asyncio.gather(*(run_in_turns(replicas, runs) for _ in range(workers)))
+    # Its registration, and a start and an end of each run, are changes of a worker; a start, four
+    # reports and an end are those of a process.
+    last = {(final.root, final.revision) for final in await final_revisions(urls[2])}
+    assert last == {("workers", 1 + 2 * runs), ("processes", 6), ("tasks", 3)}
