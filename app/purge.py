@@ -12,6 +12,7 @@ from db.migrate import migrate
 from db.session import Database
 from monitor.errors import Unavailable
 from monitor.upkeep.purging import SLOT_MARGIN, Policy, count_purgeable, forget_minutes, purge
+from monitor.writing.job import UNHURRIED
 from monitor.writing.transactions import Transactions
 
 
@@ -44,7 +45,7 @@ def run_purge(settings: Settings, policy: Policy, *, dry_run: bool, compacting: 
 
 async def _purge(database: Database, policy: Policy, count: int) -> None:
     now = datetime.now(UTC)
-    transactions = Transactions(database, on_commit=lambda: None)
+    transactions = Transactions(database, on_commit=lambda: None, deadlines=UNHURRIED)
     progress = Progress(count)
     removed = 0
     async for step in purge(database, transactions, policy, now):

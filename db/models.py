@@ -257,6 +257,17 @@ idempotency_keys = Table(
     mariadb_default_charset="utf8mb4",
 )
 
+# One row per server process: the number of the last of its transactions that is committed, so that
+# what became of a COMMIT without an answer can be looked up.
+writers = Table(
+    "writers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    mariadb_default_charset="utf8mb4",
+)
+
 # One row (id 1): since when the monitor has been watching without a break.
 watch = Table(
     "watch",

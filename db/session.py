@@ -1,31 +1,49 @@
 """Connections: one engine for reading, one for writing, and what SQLite and MariaDB need."""
 
 import asyncio
-import time
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.cluster import read_causally
-from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable
+from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable, reason
+from db.peers import CONNECT_SECONDS, connect_mariadb, ping_after_idling
+
+logger = logging.getLogger(__name__)
 
 # Keeps a statement whose client went away, and a transaction whose process stands still (on a
 # machine that is moved, say), from holding locks for ever; and a lock wait shorter than the time a
 # client is made to wait.
 _MARIADB_SESSION = (
-    "SET SESSION time_zone='+00:00', max_statement_time=10, innodb_lock_wait_timeout=5, "
+    "SET SESSION time_zone='+00:00', max_statement_time=10, innodb_lock_wait_timeout=2, "
     "idle_transaction_timeout=5"
 )
+# Likewise on SQLite: who waits for longer for its one lock is answered that it is not there.
+_SQLITE_BUSY_MILLISECONDS = 2000
+# How long a connection may lie in the pool and still be taken for alive. For reads: no server
+# restarts faster. Writes notice a closed connection by themselves and run again, so only one that
+# was dropped on the way without a word has to be found, and nothing on the way is so impatient.
+_READ_IDLE_SECONDS = 0.1
+_WRITE_IDLE_SECONDS = 5.0
 
 
-# How long a connection may lie in the pool and still be taken for alive: no server restarts faster.
-_IDLE_SECONDS = 0.1
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Until when a transaction may take, in the time of the event loop; None is for ever."""
+
+    statements: float | None = None
+    commit: float | None = None
+
+
+_UNLIMITED = Limits()
 
 
 class Database:
@@ -42,6 +60,8 @@ class Database:
         create = _create_sqlite_engine if self.is_sqlite else _create_mariadb_engine
         self.read_engine = create(self.url, "AUTOCOMMIT")
         self.write_engine = create(self.url, None if self.is_sqlite else "READ COMMITTED")
+        for engine in (self.read_engine, self.write_engine):
+            _distrust_what_the_driver_does_not_know(engine)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -51,21 +71,41 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self, limits: Limits = _UNLIMITED) -> AsyncIterator[AsyncConnection]:
         """A connection inside one transaction: committed at the end, rolled back by an error.
 
-        Errors come out as SQLAlchemy raised them: `monitor.writing` decides what to retry.
-        Raises CommitUnknown when the connection broke during the commit.
+        Errors come out as SQLAlchemy raised them (`monitor.writing` decides what to retry), and
+        TimeoutError when the limit for the statements is reached: then no COMMIT was sent, and the
+        connection is gone, whatever the server still does. Raises CommitUnknown for all that can
+        happen from COMMIT on.
         """
-        with _cancelled_first():
-            async with self.write_engine.connect() as connection, connection.begin() as transaction:
-                yield connection
-                try:
-                    await transaction.commit()
-                except Exception as error:
-                    if is_unavailable(error):
-                        raise CommitUnknown(str(error)) from error
-                    raise
+        sent = committed = False
+        try:
+            with _cancelled_first():
+                async with (
+                    asyncio.timeout_at(limits.statements) as clock,
+                    self.write_engine.connect() as connection,
+                    connection.begin() as transaction,
+                ):
+                    yield connection
+                    if clock.expired():  # and who was cancelled went on
+                        raise TimeoutError
+                    clock.reschedule(limits.commit)
+                    sent = True
+                    try:
+                        await transaction.commit()
+                    except Exception:
+                        # What its next answer belongs to, nobody knows.
+                        await connection.invalidate()
+                        raise
+                    committed = True
+        except Exception as error:
+            if committed:
+                logger.info("after a commit, its connection failed: %s", reason(error))
+            elif sent:
+                raise CommitUnknown(reason(error)) from error
+            else:
+                raise
 
     async def close(self) -> None:
         await self.read_engine.dispose()
@@ -129,38 +169,34 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
         max_overflow=8,
         pool_use_lifo=True,
         connect_args={
+            "async_creator_fn": connect_mariadb,
             "init_command": _MARIADB_SESSION,
-            "connect_timeout": 5,
+            "connect_timeout": CONNECT_SECONDS,
             # Later than max_statement_time: cuts off only a server that does not answer at all.
             "read_timeout": 12,
         },
     )
     read_causally(engine)
-    if reads:
-        _ping_after_idling(engine)
+    ping_after_idling(engine, _READ_IDLE_SECONDS if reads else _WRITE_IDLE_SECONDS)
     return engine
 
 
-def _ping_after_idling(engine: AsyncEngine) -> None:
-    """Asks a connection that lay in the pool for a while whether it still lives, before it is.
-
-    SQLAlchemy's `pool_pre_ping` asks each time, a round trip for each statement under load.
+def _distrust_what_the_driver_does_not_know(engine: AsyncEngine) -> None:
+    """An error that is not of the driver's own kind, in the midst of its work, is of an answer that
+    it did not expect: the connection is not to be used again.
     """
 
-    @event.listens_for(engine.sync_engine, "checkin")
-    def note(_: object, record: Any) -> None:
-        record.info["used_at"] = time.monotonic()
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def ping(connection: Any, record: Any, _: object) -> None:
-        used_at = record.info.get("used_at")
-        if used_at is None or time.monotonic() - used_at < _IDLE_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except Exception as error:
-            # The pool then gives another one, or the reason why there is none.
-            raise DisconnectionError from error
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def handle(context: Any) -> DatabaseUnavailable | None:
+        error = context.original_exception
+        if (
+            context.sqlalchemy_exception is not None
+            or not isinstance(error, Exception)
+            or isinstance(error, SQLAlchemyError)
+        ):
+            return None
+        context.is_disconnect = True
+        return DatabaseUnavailable(f"the driver failed: {error!r}")
 
 
 def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
@@ -176,7 +212,7 @@ def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
         cursor.execute("PRAGMA journal_mode=WAL")
         # FULL: an acknowledged report survives a power cut; NORMAL would lose the last commits.
         cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA busy_timeout=10000")
+        cursor.execute(f"PRAGMA busy_timeout={_SQLITE_BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 

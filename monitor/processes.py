@@ -9,11 +9,16 @@ from monitor.errors import InvalidInput
 from monitor.limits import check_details
 from monitor.starts import open_process, process_meant
 from monitor.writing.loading import Needs
+from monitor.writing.operation import Call, operation
 from monitor.writing.transaction import Transaction
-from monitor.writing.transactions import operation
 
 
-@operation(needs=lambda worker_id: Needs(workers=(worker_id,)))
+def _take_back(answer: tuple[Process, Sequence[Task]]) -> Call:
+    process, _ = answer
+    return take_back_process, {"process_id": process.id}
+
+
+@operation(needs=lambda worker_id: Needs(workers=(worker_id,)), undo=_take_back)
 def start_process(tx: Transaction, *, worker_id: str) -> tuple[Process, Sequence[Task]]:
     """A new process with one PENDING task per definition, in their order. Raises WorkerNotFound."""
     tx.worker(worker_id)
@@ -30,12 +35,23 @@ def remove_processes(
     So are those that nobody goes on with: stalled, and not reported on since `abandoned_before`.
     Looked at again under the lock. Each worker changes once, however many of its processes go.
     """
-    removed = []
+    found = [tx.find_process(process_id) for process_id in dict.fromkeys(process_ids)]
+    over = [process for process in found if process and _is_over(process, abandoned_before)]
+    _remove(tx, over)
+    return over
+
+
+@operation(needs=lambda process_id: Needs(tasks_of=(process_id,)))
+def take_back_process(tx: Transaction, *, process_id: str) -> None:
+    """Removes a process that nobody knows of; one that was reported on is known, and stays."""
+    process = tx.find_process(process_id)
+    if process is not None and not process.reported:
+        _remove(tx, [process])
+
+
+def _remove(tx: Transaction, processes: Sequence[Process]) -> None:
     workers: dict[str, Worker] = {}
-    for process_id in process_ids:
-        process = tx.find_process(process_id)
-        if process is None or not _is_over(process, abandoned_before):
-            continue
+    for process in processes:
         worker = workers.get(process.worker_id) or tx.worker(process.worker_id)
         workers[worker.id] = _without(worker, process)
         tx.remove(process)
@@ -46,10 +62,8 @@ def remove_processes(
             failed=-(process.status is ProcessStatus.ERROR),
             stalled=-process.stalled,
         )
-        removed.append(process)
     for worker in workers.values():
         tx.update(worker)
-    return removed
 
 
 def _is_over(process: Process, abandoned_before: datetime | None) -> bool:

@@ -8,8 +8,8 @@ from monitor.errors import InvalidInput
 from monitor.limits import TASK_UPDATES, check_details
 from monitor.starts import task_meant
 from monitor.writing.loading import Needs
+from monitor.writing.operation import operation
 from monitor.writing.transaction import Transaction
-from monitor.writing.transactions import operation
 
 
 @dataclass(frozen=True, slots=True)

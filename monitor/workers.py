@@ -9,8 +9,8 @@ from monitor.events import ChangeKind
 from monitor.ids import new_id
 from monitor.limits import NAME_LENGTH, VERSION_LENGTH, check_task_definitions, check_text
 from monitor.writing.loading import Needs
+from monitor.writing.operation import operation
 from monitor.writing.transaction import Transaction
-from monitor.writing.transactions import operation
 
 
 @operation(needs=lambda **_: Needs())

@@ -31,10 +31,11 @@ from monitor.upkeep import recount
 from monitor.upkeep.recount import Mismatch, SlotKey
 from monitor.writing.loading import Memory, Needs
 from monitor.writing.transaction import Transaction
-from monitor.writing.transactions import ATTEMPTS, SHARDS
+from monitor.writing.transactions import SHARDS
 
 # Behind the shards of the server processes.
 CHECKER_SHARD = SHARDS
+ATTEMPTS = 8
 _WORKERS_PER_PAGE = 50
 _PROCESSES_PER_PAGE = 1_000
 _WINDOW = timedelta(days=1)

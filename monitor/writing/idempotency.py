@@ -57,6 +57,11 @@ class Ledger:
         )
         return result
 
+    @property
+    def changed(self) -> bool:
+        """Whether there are new keys to be kept."""
+        return bool(self._new)
+
     async def store(self, connection: AsyncConnection) -> None:
         """Keeps the new keys."""
         if self._new:

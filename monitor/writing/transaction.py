@@ -36,6 +36,7 @@ class Transaction:
         self._removed: list[str] = []
         self._events: list[Event] = []
         self._tally = Tally(shard)
+        self._touched = False
 
     # What operations read
 
@@ -142,6 +143,10 @@ class Transaction:
                 self.update(replace(process, stalled=stalled))
                 self.count(stalled=1 if stalled else -1)
 
+    def touch(self) -> None:
+        """Has the transaction committed durably, even when nothing changes."""
+        self._touched = True
+
     def count(self, **deltas: int) -> None:
         """Adds to the totals over everything that is kept."""
         self._tally.add(deltas)
@@ -177,6 +182,11 @@ class Transaction:
         return before
 
     # Loading and storing, called by `transactions` only
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self._changed or self._removed or self._touched)
 
     async def load(self, needs: Iterable[Needs]) -> None:
         """Reads what these needs name, locking what may change."""

@@ -2,28 +2,30 @@
 
 Group commit: everything that queued while the last commit ran goes into the next one, so that one
 wait for the disk serves them all, and a lone report still commits at once.
+
+What fails before COMMIT goes back to the front of the queue, and runs again as long as there is
+time. What fails at COMMIT is first looked up (`marks`).
 """
 
 import asyncio
-import hashlib
 import logging
 import random
 import secrets
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
-import orjson
-
-from db.errors import CommitUnknown, is_conflict, is_unavailable
+from db.errors import CommitUnknown, DatabaseUnavailable, is_conflict, is_unavailable, reason
 from db.session import Database
-from monitor.errors import InvalidInput, MonitorError, Unavailable
+from monitor.errors import Unavailable
 from monitor.limits import check_idempotency_key
-from monitor.writing.idempotency import Ledger, load_ledger
+from monitor.writing.circuit import Circuit
+from monitor.writing.idempotency import load_ledger
+from monitor.writing.job import IN_TIME, Caller, Deadlines, Job, caller, create_job
 from monitor.writing.loading import Memory, Needs
+from monitor.writing.marks import Marks
+from monitor.writing.operation import Call, Operation, operation
+from monitor.writing.queue import BATCH_OPERATIONS, Queue
+from monitor.writing.statistics import Refusal, Statistics
 from monitor.writing.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -31,73 +33,76 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Bounds on one batch; MariaDB takes statements of 16 MiB by default.
-BATCH_OPERATIONS = 256
-BATCH_BYTES = 1024 * 1024
-# What an operation writes is one statement, too, in which quotes and backslashes are escaped twice.
-OPERATION_BYTES = 7 * 1024 * 1024
-QUEUE_OPERATIONS = 10_000
-ATTEMPTS = 8
-# No lost race is run again after this: workers wait 10 s for an answer, and all others queue up.
-PATIENCE_SECONDS = 6
 SHARDS = 16
 # Under load the next batch is waited for: what comes meanwhile shares its commit. (PostgreSQL's
 # commit_delay and commit_siblings.) A few reports at a time never wait.
 GATHERING_SECONDS = 0.002
 GATHERING_OPERATIONS = 4
+MAX_BACKOFF_SECONDS = 0.5
+UNDO_SECONDS = 1.0
+CLOSE_SECONDS = 1.5
 
 
-class Operation(Generic[P, R]):
-    """A change of the monitored world: checks everything before it changes anything, no I/O."""
-
-    def __init__(
-        self, body: Callable[Concatenate[Transaction, P], R], needs: Callable[..., Needs]
-    ) -> None:
-        self.name = getattr(body, "__name__", "operation")
-        self.__doc__ = body.__doc__
-        self.body = body
-        self.needs = needs
-
-
-def operation(
-    needs: Callable[..., Needs],
-) -> Callable[[Callable[Concatenate[Transaction, P], R]], Operation[P, R]]:
-    """Makes an operation of a function; `needs` says from the arguments what to load for it."""
-    return lambda body: Operation(body, needs)
-
-
-@dataclass(slots=True)
-class _Job:
-    operation: Operation[Any, Any]
-    arguments: dict[str, Any]
-    answer: asyncio.Future[Any]
-    arrived_at: datetime
-    weight: int
-    key: str | None = None
-    fingerprint: str = ""
+@operation(needs=lambda: Needs())
+def probe(tx: Transaction) -> None:
+    """Changes nothing, but is committed durably like a report."""
+    tx.touch()
 
 
 class Transactions:
     """Runs operations against `database`; calls `on_commit` after each commit with events."""
 
-    def __init__(self, database: Database, *, on_commit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        on_commit: Callable[[], None],
+        deadlines: Deadlines = IN_TIME,
+    ) -> None:
         self._database = database
         self._on_commit = on_commit
-        self._queue: deque[_Job] = deque()
+        self._deadlines = deadlines
+        self.statistics = Statistics()
+        self._queue = Queue(self.statistics.refusals)
         self._draining: asyncio.Task[None] | None = None
         self._memory = Memory()
         self._shard = secrets.randbelow(SHARDS)
-        self.commits = 0
-        self.operations = 0
+        self._marks = Marks()
+        self._circuit = Circuit(database, self._marks, on_opening=self._queue.refuse_all)
+        self._closed = False
+        # How many batches in a row failed, and how many jobs run alone, to find the defect.
+        self._failures = 0
+        self._alone = 0
+        self._proving: asyncio.Task[bool] | None = None
+        self._undoing: set[asyncio.Task[None]] = set()
+
+    @property
+    def commits(self) -> int:
+        return self.statistics.commits
+
+    @property
+    def operations(self) -> int:
+        return self.statistics.operations
+
+    @property
+    def queue_length(self) -> int:
+        return len(self._queue)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest report in the queue has been waiting."""
+        since = self._queue.oldest_since
+        return 0.0 if since is None else asyncio.get_running_loop().time() - since
 
     async def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs the operation and answers once its transaction is stored durably.
 
-        Raises what the operation raises, and Unavailable when the database cannot be used; the
-        outcome is then unknown only if the connection broke during the commit itself.
+        Raises what the operation raises, and Unavailable within its deadline when it was not
+        stored, and will not be. Only what became of a COMMIT that was sent can be found out later
+        than that; a process that it started is removed then.
         """
         assert not args, "operations take keywords"
-        return cast(R, await self._submit(operation, dict(kwargs)))
+        return cast(R, await self._submit(operation, dict(kwargs), by=caller.get()))
 
     async def run_once(
         self, key: str | None, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs
@@ -109,134 +114,141 @@ class Transactions:
         assert not args, "operations take keywords"
         if key is not None:
             check_idempotency_key("idempotencyKey", key)
-        return cast(R, await self._submit(operation, dict(kwargs), key))
+        return cast(R, await self._submit(operation, dict(kwargs), key, by=caller.get()))
+
+    async def works(self) -> bool:
+        """Whether the database takes writes: what the last commit said, or else one more.
+
+        However many ask at once, that is one operation, under the limits of any other.
+        """
+        works = self._circuit.works
+        if works is not None:
+            return works
+        if self._proving is None or self._proving.done():
+            self._proving = asyncio.create_task(self._prove(), name="probe")
+        return await asyncio.shield(self._proving)
+
+    async def _prove(self) -> bool:
+        try:
+            await self._submit(probe, {})
+        except Unavailable:
+            return False
+        return True
 
     async def close(self) -> None:
-        """Waits until everything that queued up is answered."""
-        if self._draining is not None:
-            await self._draining
+        """Waits until everything that queued up is answered; what takes too long is refused."""
+        under_way = [task for task in (self._draining, *self._undoing) if task is not None]
+        if under_way:
+            _, late = await asyncio.wait(under_way, timeout=CLOSE_SECONDS)
+            for task in late:
+                task.cancel()
+        self._closed = True
+        self._queue.refuse_all()
 
     def _submit(
-        self, operation: Operation[Any, Any], arguments: dict[str, Any], key: str | None = None
+        self,
+        operation: Operation[Any, Any],
+        arguments: dict[str, Any],
+        key: str | None = None,
+        by: Caller | None = None,
     ) -> asyncio.Future[Any]:
-        if len(self._queue) >= QUEUE_OPERATIONS:
+        if self._closed or self._circuit.is_open:
+            self.statistics.refusals[Refusal.CLOSED] += 1
             raise Unavailable
-        encoded = _encode(operation, arguments)
-        if len(encoded) > OPERATION_BYTES:
-            reason = f"takes {len(encoded)} bytes of JSON, at most {OPERATION_BYTES} are taken"
-            raise InvalidInput("input", reason)
-        job = _Job(
-            operation,
-            arguments,
-            asyncio.get_running_loop().create_future(),
-            datetime.now(UTC),
-            len(encoded),
-            key,
-            hashlib.sha256(encoded).hexdigest() if key is not None else "",
-        )
-        self._queue.append(job)
+        job = create_job(operation, arguments, self._deadlines, key=key, by=by)
+        self._queue.add(job)
         if self._draining is None or self._draining.done():
             self._draining = asyncio.create_task(self._drain(), name="group commit")
         return job.answer
 
     async def _drain(self) -> None:
-        while self._queue:
-            batch = self._take_batch()
+        while batch := self._queue.take(1 if self._alone else BATCH_OPERATIONS):
             await self._settle(batch)
             if GATHERING_OPERATIONS <= len(batch) < BATCH_OPERATIONS:
                 await asyncio.sleep(GATHERING_SECONDS)
 
-    def _take_batch(self) -> list[_Job]:
-        batch = [self._queue.popleft()]
-        size = batch[0].weight
-        while self._queue and len(batch) < BATCH_OPERATIONS:
-            size += self._queue[0].weight
-            if size > BATCH_BYTES:
-                break
-            batch.append(self._queue.popleft())
-        return batch
-
-    async def _settle(self, batch: list[_Job]) -> None:
-        """Commits the batch and answers every job in it, one way or the other."""
+    async def _settle(self, batch: Sequence[Job]) -> None:
+        """Commits the batch and answers everyone in it, or puts it back to be tried again."""
         try:
-            outcomes = await self._commit_with_retries(batch)
+            outcomes = await self._commit(batch)
         except Exception as error:  # noqa: BLE001 — whatever it is, every caller gets an answer
-            if len(batch) > 1 and not isinstance(error, Unavailable):
-                # One of them has a defect; alone, it harms nobody else.
-                for job in batch:
-                    await self._settle([job])
+            if len(batch) > 1 or is_conflict(error) or is_unavailable(error):
+                self._queue.put_back(batch)
+                await self._get_over(error, batch)
                 return
-            outcomes = [error] * len(batch)
+            outcomes = [error]
+        self._failures = 0
+        self._alone = max(0, self._alone - len(batch))
         for job, outcome in zip(batch, outcomes, strict=True):
-            if job.answer.done():
-                continue  # the caller went away; what it reported is stored all the same
-            if isinstance(outcome, Exception):
-                job.answer.set_exception(outcome)
-            else:
-                job.answer.set_result(outcome)
+            if undo := job.tell(outcome):
+                self._start_undoing(undo)
 
-    async def _commit_with_retries(self, batch: Sequence[_Job]) -> list[Any]:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        for attempt in range(ATTEMPTS):
-            try:
-                return await self._commit(batch)
-            except Exception as error:
-                if not (is_conflict(error) or is_unavailable(error)):
-                    raise
-                if time.monotonic() > deadline or not _is_worth_another_try(error, attempt):
-                    logger.warning("the database cannot be written: %s", error)
-                    raise Unavailable from error
-                logger.info("trying again: %s", error)
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
-        raise AssertionError("the last attempt returns or raises")
+    async def _get_over(self, error: Exception, batch: Sequence[Job]) -> None:
+        """Returns when it makes sense to try again."""
+        self._failures += 1
+        if is_conflict(error) or isinstance(error, _NotCommitted):
+            logger.info("trying again: %s", reason(error))
+        elif is_unavailable(error):
+            await self._circuit.recover(error, until=batch[0].begin_by)
+            if _has_reports(batch):
+                self._circuit.suspect()
+        else:
+            # One of them has a defect; alone, it harms nobody else.
+            self._alone = len(batch)
+            return
+        backoff = min(MAX_BACKOFF_SECONDS, 0.01 * 2**self._failures)
+        await asyncio.sleep(random.uniform(0, backoff))
 
-    async def _commit(self, batch: Sequence[_Job]) -> list[Any]:
-        async with self._database.writing() as connection:
-            tx = Transaction(
-                connection, memory=self._memory, shard=self._shard, now=batch[0].arrived_at
-            )
-            ledger = await load_ledger(
-                connection, {job.key for job in batch if job.key is not None}
-            )
-            await tx.load(job.operation.needs(**job.arguments) for job in batch)
-            outcomes = [_run(tx, job, ledger) for job in batch]
-            changed = await tx.store()
-            await ledger.store(connection)
+    async def _commit(self, batch: Sequence[Job]) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        began, number = loop.time(), None
+        try:
+            async with self._database.writing(batch[0].limits) as connection:
+                tx = Transaction(
+                    connection, memory=self._memory, shard=self._shard, now=batch[0].arrived_at
+                )
+                keys = {job.key for job in batch if job.key is not None}
+                ledger = await load_ledger(connection, keys)
+                await tx.load(job.operation.needs(**job.arguments) for job in batch)
+                outcomes = [job.run(tx, ledger) for job in batch]
+                changed = await tx.store()
+                await ledger.store(connection)
+                if tx.changed or ledger.changed:
+                    number = await self._marks.leave(connection)
+        except CommitUnknown as error:
+            # Without a mark there was nothing to commit.
+            if number is None or await self._circuit.recover(error, until=batch[0].due) < number:
+                raise _NotCommitted(reason(error)) from error
         tx.remember()
-        self.commits += 1
-        self.operations += len(batch)
+        if number is not None:
+            self._circuit.note_commit(of_reports=_has_reports(batch))
+        self.statistics.commit_seconds += loop.time() - began
+        self.statistics.commits += 1
+        self.statistics.operations += len(batch)
         if changed:
             self._on_commit()
         return outcomes
 
+    def _start_undoing(self, call: Call) -> None:
+        """Who was refused, or went away, while it was committed may well report it again."""
+        task = asyncio.create_task(self._undo(*call), name="undo")
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
 
-def _is_worth_another_try(error: Exception, attempt: int) -> bool:
-    """A lost race is; a lost connection once, since it may be an old one that the server closed.
-
-    Nothing is tried again that may have been committed: it could happen twice.
-    """
-    if isinstance(error, CommitUnknown):
-        return False
-    return attempt < (ATTEMPTS - 1 if is_conflict(error) else 1)
-
-
-def _encode(operation: Operation[Any, Any], arguments: dict[str, Any]) -> bytes:
-    """Equal for equal input, and about as long as what will be stored of it."""
-    try:
-        return orjson.dumps([operation.name, arguments], option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:
-        # Half of a surrogate pair: the operation itself says in which field, and stores nothing.
-        return repr(arguments).encode("utf-8", "backslashreplace")
+    async def _undo(self, operation: Operation[Any, Any], arguments: dict[str, Any]) -> None:
+        logger.warning("nobody got the answer: %s %s", operation.name, arguments)
+        while True:
+            try:
+                await self._submit(operation, arguments)
+            except Unavailable:
+                await asyncio.sleep(UNDO_SECONDS)
+            else:
+                return
 
 
-def _run(tx: Transaction, job: _Job, ledger: Ledger) -> Any:
-    """The operation's answer, or its refusal; a defect passes through and ends the batch."""
-    tx.now = job.arrived_at
-    try:
-        if job.key is None:
-            return job.operation.body(tx, **job.arguments)
-        return ledger.answer(
-            job.key, job.fingerprint, lambda: job.operation.body(tx, **job.arguments), tx.now
-        )
-    except MonitorError as refusal:
-        return refusal
+class _NotCommitted(DatabaseUnavailable):
+    """COMMIT failed, and it was found out that it did not happen."""
+
+
+def _has_reports(batch: Sequence[Job]) -> bool:
+    return any(job.operation is not probe for job in batch)

@@ -1,22 +1,50 @@
 """What workers report, without HTTP; and what was stored of it."""
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from sqlalchemy import func, select
 
 from db import models
 from db.session import Database
 from monitor.entities import TaskDefinition, Worker
+from monitor.errors import Unavailable
 from monitor.events import Event, decode_events
-from monitor.workers import register_worker
+from monitor.workers import record_heartbeat, register_worker
+from monitor.writing.job import IN_TIME, Deadlines
 from monitor.writing.transactions import Transactions
 
 STEPS = (TaskDefinition("extract", "v1"), TaskDefinition("load", "v1"))
 
 
-def replica(database: Database) -> Transactions:
+# What is promised of every report, and a moment for a machine that is busy with other tests.
+PROMISED_SECONDS = 3.0
+SCHEDULING_SECONDS = 0.5
+
+
+def replica(database: Database, deadlines: Deadlines = IN_TIME) -> Transactions:
     """The writing half of one server process."""
-    return Transactions(database, on_commit=lambda: None)
+    return Transactions(database, on_commit=lambda: None, deadlines=deadlines)
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """Fails when the block takes longer than a report may."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < PROMISED_SECONDS + SCHEDULING_SECONDS
+
+
+async def until_writable(transactions: Transactions, worker_id: str) -> Worker:
+    """Reports a sign of life until that is accepted."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await transactions.run(record_heartbeat, worker_id=worker_id)
+            except Unavailable:
+                await asyncio.sleep(0.05)
 
 
 async def register(

@@ -10,7 +10,7 @@ from alembic import op
 from db.models import Id
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -18,6 +18,7 @@ from monitor.processes import end_process, start_process
 from monitor.tasks import update_task
 from monitor.upkeep.counters import Difference, check_counters
 from monitor.workers import mark_workers_offline, record_heartbeat, register_worker
+from monitor.writing.job import UNHURRIED
 from monitor.writing.transactions import Transactions
 
 STEPS = (TaskDefinition("extract", "v1"), TaskDefinition("load", "v1"))
@@ -232,7 +233,8 @@ async def test_a_repaired_worker_is_shown_to_subscribers(
 async def test_nothing_differs_while_two_server_processes_write(
     database: Database, transactions: Transactions
 ) -> None:
-    other = Transactions(database, on_commit=lambda: None)
+    # They wait for one another on SQLite's one lock, and so long as this machine is busy.
+    patient = [Transactions(database, on_commit=lambda: None, deadlines=UNHURRIED) for _ in "ab"]
     worker = await register(transactions)
 
     async def work(through: Transactions) -> None:
@@ -240,13 +242,13 @@ async def test_nothing_differs_while_two_server_processes_write(
             end = ProcessStatus.ERROR if number % 3 == 0 else ProcessStatus.SUCCESS
             await run(through, worker, TaskStatus.SUCCESS, TaskStatus.ERROR, end=end)
 
-    writers = [asyncio.create_task(work(through)) for through in (transactions, other) * 3]
+    writers = [asyncio.create_task(work(through)) for through in patient * 3]
     checks = 0
     while not all(writer.done() for writer in writers):
         assert await check_counters(database, repair=True) == []
         checks += 1
     await asyncio.gather(*writers)
-    await other.close()
+    await asyncio.gather(*(through.close() for through in patient))
     assert checks > 1
     assert await check_counters(database, repair=False) == []
 

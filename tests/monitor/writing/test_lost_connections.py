@@ -1,11 +1,12 @@
 """Connections to the database that break: once more where it is safe, never twice the same."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import event
 
 from db.session import Database
 from monitor.entities import TaskStatus
@@ -14,27 +15,19 @@ from monitor.processes import start_process
 from monitor.tasks import update_task
 from monitor.workers import record_heartbeat
 from tests.monitor.proxy import Proxy
-from tests.monitor.reports import count_rows, events_of, register, replica
+from tests.monitor.reports import count_rows, in_time, register, replica
 from tests.servers import free_port
 
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 
 
-@pytest.fixture
-async def proxy(database_url: str) -> AsyncIterator[Proxy]:
-    port = make_url(database_url).port
-    assert port is not None
-    async with Proxy(port).running() as proxy:
-        yield proxy
+def take_for_idle(database: Database) -> None:
+    """Its connections for writing have been lying there for an hour."""
 
-
-@pytest.fixture
-async def proxied(proxy: Proxy, database_url: str) -> AsyncIterator[Database]:
-    """The database behind the proxy."""
-    url = make_url(database_url).set(port=proxy.port)
-    database = Database(url.render_as_string(hide_password=False))
-    yield database
-    await database.close()
+    @event.listens_for(database.write_engine.sync_engine, "checkout", insert=True)
+    def age(_: object, record: Any, __: object) -> None:
+        if "used_at" in record.info:
+            record.info["used_at"] -= 3600
 
 
 @ON_MARIADB
@@ -63,36 +56,29 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed_by_w
 
 
 @ON_MARIADB
-async def test_a_connection_lost_during_the_commit_makes_nothing_happen_twice(
+async def test_connections_that_were_forgotten_on_the_way_while_idle_are_not_noticed_by_workers(
     proxy: Proxy, proxied: Database, database: Database
 ) -> None:
     transactions = replica(proxied)
     worker = await register(transactions)
-    before = await events_of(database)
-    proxy.cut_at = b"COMMIT"
-    answers = await asyncio.gather(
-        *(transactions.run(start_process, worker_id=worker.id) for _ in range(5)),
-        return_exceptions=True,
-    )
-    assert [type(answer) for answer in answers] == [Unavailable] * 5
-    # It was committed, but who sent it cannot know.
-    assert (await count_rows(database))["processes"] == 5
-    created = (await events_of(database))[len(before) :]
-    assert len({event.entity.id for event in created}) == 5 + 10 + 1
+    take_for_idle(proxied)
+    proxy.forget_all()
+    async with in_time():
+        process, _ = await transactions.run(start_process, worker_id=worker.id)
+    assert process.worker_id == worker.id
+    assert (await count_rows(database))["processes"] == 1
 
 
 @ON_MARIADB
-async def test_with_a_key_a_report_whose_commit_is_unknown_can_be_sent_again(
-    proxy: Proxy, proxied: Database, database: Database
-) -> None:
-    transactions = replica(proxied)
-    worker = await register(transactions)
-    proxy.cut_at = b"COMMIT"
-    with pytest.raises(Unavailable):
-        await transactions.run_once("key", start_process, worker_id=worker.id)
-    process, _ = await transactions.run_once("key", start_process, worker_id=worker.id)
-    assert process.worker_id == worker.id
-    assert (await count_rows(database))["processes"] == 1
+async def test_the_kernel_looks_after_connections_that_nobody_uses(database: Database) -> None:
+    for connect in (database.reading, database.writing):
+        async with connect() as connection:
+            raw = await connection.get_raw_connection()
+            assert raw.driver_connection is not None
+            found = raw.driver_connection._transport.get_extra_info("socket")
+            assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < 60
+            assert 0 < found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 10_000
 
 
 async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

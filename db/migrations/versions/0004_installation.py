@@ -6,8 +6,8 @@ May run again after a crash at any point, like the first.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_installation"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
