@@ -100,7 +100,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Offers endless responses to cut off a client, and to learn that the server shuts down."""
+    """Offers to cut off a client, and to learn that it is gone or that the server shuts down."""
 
     _closing: asyncio.Event | None = None
 
@@ -123,6 +123,11 @@ class HttpProtocol(HttpToolsProtocol):
     async def room(self) -> None:
         """Returns when there is room, or the client is gone."""
         await self.flow.drain()
+
+    @property
+    def gone(self) -> bool:
+        """True when the client closed the connection."""
+        return self.transport.is_closing()
 
     def abort(self) -> None:
         """Closes the connection without waiting for the client to take what was written."""

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from db import models
+from db.peers import connect_mariadb
 from db.session import Database
 
 # Of 4 KiB each; some 10 ms at a time.
@@ -39,7 +40,11 @@ class MaintenanceDatabase(Database):
             self.url,
             isolation_level=isolation_level,
             poolclass=NullPool,
-            connect_args={"init_command": _MARIADB_SESSION, "connect_timeout": 5},
+            connect_args={
+                "async_creator_fn": connect_mariadb,
+                "init_command": _MARIADB_SESSION,
+                "connect_timeout": 5,
+            },
         )
 
 
