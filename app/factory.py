@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from app.connections import MAX_REQUEST_BYTES
 from app.endpoints import add_endpoints
 from app.metrics import create_registry
-from app.middleware import BodyLimitMiddleware, DefectMiddleware
+from app.middleware import BodyLimitMiddleware, CallerMiddleware, DefectMiddleware
 from app.server import end_with_parent
 from app.settings import Settings, ensure_token, load_settings
 from compat_rest.router import TOTAL_COUNT, create_routes
@@ -125,6 +125,7 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
                 expose_headers=[TOTAL_COUNT, "Retry-After"],
             ),
             Middleware(DefectMiddleware),
+            Middleware(CallerMiddleware),
             Middleware(BodyLimitMiddleware, limit=MAX_REQUEST_BYTES),
         ],
     )

@@ -9,6 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graph.transports.extensions import CONNECTION_EXTENSION
+from monitor.writing.job import caller
+
 logger = logging.getLogger(__name__)
 
 # 8 of 8 MiB, each of which is held a few times over while it is read.
@@ -45,6 +48,19 @@ class DefectMiddleware:
                 return
             body = {"detail": f"Internal error; the log has it under {error_id}", "id": error_id}
             await JSONResponse(body, 500)(scope, receive, send)
+
+
+class CallerMiddleware:
+    """Lets whoever writes know of a client that is gone: its requests are not cancelled for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = scope.get("extensions", {}).get(CONNECTION_EXTENSION)
+        if connection is not None:
+            caller.set(connection)
+        await self._app(scope, receive, send)
 
 
 class BodyLimitMiddleware:

@@ -50,8 +50,8 @@ class HeadTooLarge(Exception):
 class HttpProtocol(HttpToolsProtocol):
     """Waits for nobody without end, and takes no head without end.
 
-    Offers endless responses to write at once, to cut off a client, and to learn that the server
-    shuts down.
+    Offers to write at once, to cut off a client, and to learn that it is gone or the server shuts
+    down.
     """
 
     _closing: asyncio.Event | None = None
@@ -204,6 +204,11 @@ class HttpProtocol(HttpToolsProtocol):
     async def room(self) -> None:
         """Returns when there is room, or the client is gone."""
         await self.flow.drain()
+
+    @property
+    def gone(self) -> bool:
+        """True when the client closed the connection."""
+        return self.transport.is_closing()
 
     def frame(self, body: bytes) -> bytes:
         """A part of a body whose length is not known before (RFC 9112, section 7.1)."""

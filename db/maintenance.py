@@ -8,6 +8,7 @@ from sqlalchemy.pool import NullPool
 
 from db import models
 from db.cluster import read_causally
+from db.peers import connect_mariadb
 from db.session import Database
 
 # Of 4 KiB each; some 10 ms at a time.
@@ -41,7 +42,11 @@ class MaintenanceDatabase(Database):
             isolation_level=isolation_level,
             hide_parameters=True,
             poolclass=NullPool,
-            connect_args={"init_command": _MARIADB_SESSION, "connect_timeout": 5},
+            connect_args={
+                "async_creator_fn": connect_mariadb,
+                "init_command": _MARIADB_SESSION,
+                "connect_timeout": 5,
+            },
         )
         read_causally(engine)
         return engine

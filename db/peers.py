@@ -23,15 +23,15 @@ _KEEPALIVE_INTERVAL_SECONDS = 5
 _UNACKNOWLEDGED_MILLISECONDS = 5_000
 
 
-async def connect_mariadb(**arguments: Any) -> Any:
+async def connect_mariadb(*, connect_timeout: int, **arguments: Any) -> Any:
     """A connection of the driver. Raises its OperationalError, whatever the reason.
 
     The driver limits the time of the TCP handshake only, not of the greeting that follows, and
     fails in ways of its own when the server refuses at once (1040, too many connections).
     """
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await asyncmy.connect(**arguments)
+        async with asyncio.timeout(connect_timeout):
+            connection = await asyncmy.connect(connect_timeout=connect_timeout, **arguments)
     except asyncmy.errors.Error:
         raise
     except Exception as error:

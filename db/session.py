@@ -27,7 +27,7 @@ _MARIADB_SESSION = (
     "idle_transaction_timeout=5"
 )
 # Likewise on SQLite: who waits for longer for its one lock is answered that it is not there.
-_SQLITE_BUSY_MILLISECONDS = 2000
+_SQLITE_BUSY_MILLISECONDS = 1500
 # How long a connection may lie in the pool and still be taken for alive. For reads: no server
 # restarts faster. Writes notice a closed connection by themselves and run again, so only one that
 # was dropped on the way without a word has to be found, and nothing on the way is so impatient.

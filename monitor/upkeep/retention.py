@@ -1,6 +1,7 @@
 """What is old, looked after now and then: keys and processes go, silent workers are archived.
 
-Idempotency keys are forgotten after two days (they are promised for one).
+Idempotency keys are forgotten after two days (they are promised for one), and so are server
+processes that have written nothing since: their last commit was found out long ago.
 """
 
 import asyncio
@@ -49,6 +50,9 @@ _SILENT = (
 )
 
 
+_REMOVE_WRITERS = delete(models.writers).where(models.writers.c.written_at < bindparam("before"))
+
+
 class Retention:
     """Looks after what is old; several replicas may do so at once."""
 
@@ -70,6 +74,7 @@ class Retention:
         while True:
             now = datetime.now(UTC)
             await _attempt("forgetting old keys", self.forget_keys(now - KEPT))
+            await _attempt("forgetting old server processes", self.forget_writers(now - KEPT))
             await _attempt("archiving workers", self.archive(now))
             await _attempt("removing old processes", self.purge(now))
             # Replicas that started together shall not look together.
@@ -86,6 +91,11 @@ class Retention:
                     return removed
                 await connection.execute(_REMOVE_KEYS, {"keys": keys})
                 removed += len(keys)
+
+    async def forget_writers(self, before: datetime) -> None:
+        """Removes the marks of server processes that wrote nothing since this instant."""
+        async with reading(self._database) as connection:
+            await connection.execute(_REMOVE_WRITERS, {"before": before})
 
     async def archive(self, now: datetime) -> None:
         """Archives the workers that have been silent for so long."""

@@ -1,13 +1,16 @@
 """The database goes away and comes back: 503 meanwhile, and nothing half-written."""
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
+import asyncmy
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, make_url, select
 
 from app.factory import create_app
 from app.settings import Settings
@@ -16,7 +19,8 @@ from db.session import Database
 from tests.client import Client
 from tests.compat_rest.rows import process_row, task_rows, worker_row
 from tests.conftest import READ_TOKEN, TOKEN, serving
-from tests.factories import register, report, start
+from tests.factories import Run, register, report, start
+from tests.monitor.reports import in_time
 from tests.servers import MariaDb
 
 
@@ -60,20 +64,8 @@ async def test_every_route_says_503_while_the_database_is_gone_and_works_when_it
         await report(client, run.tasks[0], "start")
         before = await task_rows(client, run.process)
         own_mariadb.kill()
-        for path, body in (
-            ("/matricula", {"name": "w", "version": "v1", "tasks": []}),
-            ("/healthchecker", {"id": run.worker}),
-            ("/newprocess", {"id": run.worker}),
-            ("/actualizar_task", {"task_id": run.tasks[0], "status": "success"}),
-            ("/endprocess", {"id": run.process, "details": ""}),
-        ):
-            assert_unavailable(await client.post(path, body))
-        for path in (
-            "/dashboard_workers",
-            f"/dashboard_process/{run.worker}",
-            f"/dashboard_tasks/{run.process}",
-        ):
-            assert_unavailable(await client.get(path))
+        await assert_nothing_is_reported(client, run)
+        await assert_nothing_is_read(client, run)
         assert (await client.get("/version")).status_code == 200
         # Refusals that need no database are refusals still.
         assert (await client.with_token("wrong").post("/matricula", {})).status_code == 401
@@ -83,26 +75,126 @@ async def test_every_route_says_503_while_the_database_is_gone_and_works_when_it
         after = await task_rows(client, run.process)
         assert [row["state"] for row in after] == ["running", "pending"]
         assert [row["id"] for row in after] == [row["id"] for row in before]
+        await until_ready(client)
         await report(client, run.tasks[0], "success")
         assert (await process_row(client, run.worker, run.process))["progress"] == "50%"
         assert (await worker_row(client, run.worker))["processed"] == 1
 
 
-async def test_a_database_that_hangs_is_down_for_who_asks_for_health(
+async def assert_nothing_is_reported(client: Client, run: Run) -> None:
+    for path, body in (
+        ("/matricula", {"name": "w", "version": "v1", "tasks": []}),
+        ("/healthchecker", {"id": run.worker}),
+        ("/newprocess", {"id": run.worker}),
+        ("/actualizar_task", {"task_id": run.tasks[0], "status": "success"}),
+        ("/endprocess", {"id": run.process, "details": ""}),
+    ):
+        async with in_time():
+            assert_unavailable(await client.post(path, body))
+
+
+async def assert_nothing_is_read(client: Client, run: Run) -> None:
+    for path in (
+        "/dashboard_workers",
+        f"/dashboard_process/{run.worker}",
+        f"/dashboard_tasks/{run.process}",
+    ):
+        async with in_time():
+            assert_unavailable(await client.get(path))
+
+
+async def assert_down(client: Client) -> None:
+    health = await client.get("/health")
+    assert health.status_code == 503
+    assert (health.json()["status"], health.json()["database"]) == ("down", "down")
+    assert (await client.get("/health/ready")).status_code == 503
+    assert (await client.get("/health/live")).status_code == 200
+
+
+async def until_ready(client: Client) -> None:
+    async with asyncio.timeout(20):
+        while (await client.get("/health/ready")).status_code != 200:  # noqa: ASYNC110 — of a server
+            await asyncio.sleep(0.1)
+
+
+async def test_a_database_that_hangs_is_answered_in_time_by_every_route(
     own_settings: Settings, own_mariadb: MariaDb
 ) -> None:
     async with serving(create_app(own_settings)) as client:
-        worker_id = await register(client)
+        run = await start(client, await register(client, "a"))
         own_mariadb.freeze()
         try:
-            async with asyncio.timeout(10):
-                health = await client.get("/health")
+            await assert_nothing_is_reported(client, run)
+            await assert_nothing_is_read(client, run)
+            async with in_time():
+                await assert_down(client)
         finally:
             own_mariadb.thaw()
-        assert health.status_code == 503
-        assert health.json()["database"] == "down"
-        assert (await client.post("/healthchecker", {"id": worker_id})).json() == {"health": 1}
-        assert (await client.get("/health")).status_code == 200
+        await until_ready(client)
+        assert (await client.get("/health")).json()["status"] == "ok"
+        await report(client, run.tasks[0], "success")
+        assert (await process_row(client, run.worker, run.process))["progress"] == "100%"
+        assert (await worker_row(client, run.worker))["processed"] == 1
+
+
+async def test_a_database_that_can_only_be_read_is_down_and_nothing_is_reported(
+    own_settings: Settings, own_mariadb: MariaDb
+) -> None:
+    # Root may write whatever is set.
+    own_mariadb.execute(
+        "CREATE OR REPLACE USER app@'%' IDENTIFIED BY 'app'; GRANT ALL ON *.* TO app@'%'; "
+        "REVOKE READ_ONLY ADMIN, SUPER ON *.* FROM app@'%'"
+    )
+    url = own_settings.resolved_database_url.replace("root@", "app:app@")
+    settings = own_settings.model_copy(update={"database_url": url})
+    async with serving(create_app(settings)) as client:
+        run = await start(client, await register(client, "a"))
+        own_mariadb.execute("SET GLOBAL read_only = 1")
+        try:
+            await assert_nothing_is_reported(client, run)
+            await assert_down(client)
+            assert (await process_row(client, run.worker, run.process))["id"] == run.process
+        finally:
+            own_mariadb.execute("SET GLOBAL read_only = 0")
+        await until_ready(client)
+        await report(client, run.tasks[0], "success")
+
+
+async def test_a_database_without_a_connection_left_is_unavailable_and_no_defect(
+    own_settings: Settings, own_mariadb: MariaDb, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(own_settings)
+    async with serving(app) as client, AsyncExitStack() as stack:
+        run = await start(client, await register(client, "a"))
+        own_mariadb.execute("SET GLOBAL max_connections = 10")
+        try:
+            await app.state.monitor.database.close()  # those that it has are left to others
+            await stack.enter_async_context(all_connections(own_settings))
+            await assert_nothing_is_reported(client, run)
+            await assert_nothing_is_read(client, run)
+            await assert_down(client)
+            graphql = await client.post(
+                "/graphql", {"query": "{ workers { edges { node { id } } } }"}
+            )
+            assert graphql.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        finally:
+            await stack.aclose()
+            own_mariadb.execute("SET GLOBAL max_connections = 300")
+        await until_ready(client)
+        await report(client, run.tasks[0], "success")
+    assert "Traceback" not in caplog.text
+
+
+@asynccontextmanager
+async def all_connections(settings: Settings) -> AsyncIterator[None]:
+    """Takes every connection that the server has to give."""
+    url = make_url(settings.resolved_database_url)
+    async with AsyncExitStack() as stack:
+        with contextlib.suppress(Exception):
+            while True:
+                connection = await asyncmy.connect(host="127.0.0.1", port=url.port, user="root")
+                stack.push_async_callback(connection.ensure_closed)
+        yield
 
 
 async def test_a_database_killed_amid_reports_keeps_each_one_whole_or_not_at_all(

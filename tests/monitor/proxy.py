@@ -48,6 +48,9 @@ class Proxy:
         self.commits: deque[Fault] = deque()
         # What is connected meanwhile carries nothing.
         self.blocked = False
+        # What is connected meanwhile is closed at once; when that happened, `refused` is set.
+        self.refusing = False
+        self.refused = asyncio.Event()
 
     def cut_all(self) -> None:
         """Closes every connection there is, as a server does that restarts."""
@@ -112,6 +115,10 @@ class _Client(_Side):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self.proxy.refusing:
+            self.proxy.refused.set()
+            self.abort()
+            return
         self.forgotten = self.proxy.blocked
         self.other = self.server = _Server(self.proxy, self)
         loop = asyncio.get_running_loop()

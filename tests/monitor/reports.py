@@ -5,7 +5,8 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.session import Database
@@ -78,3 +79,11 @@ async def count_rows(database: Database) -> dict[str, int]:
             found = await connection.execute(select(func.count()).select_from(table))
             counts[table.name] = found.scalar_one()
     return counts
+
+
+async def until_somebody_waits_for_a_lock(connection: AsyncConnection) -> None:
+    """Returns when a transaction waits for a row; on MariaDB."""
+    waiting = text("SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'")
+    async with asyncio.timeout(10):
+        while (await connection.execute(waiting)).scalar_one() == 0:  # noqa: ASYNC110 — of MariaDB
+            await asyncio.sleep(0.15)  # asked more often, it tells what it told before

@@ -8,7 +8,9 @@ from db import models
 from db.session import Database
 from monitor.upkeep.purging import Policy
 from monitor.upkeep.retention import STEP_ROWS, Retention
+from monitor.workers import record_heartbeat
 from monitor.writing.transactions import Transactions
+from tests.monitor.reports import register, replica
 
 
 async def test_old_idempotency_keys_are_forgotten_and_young_ones_kept(database: Database) -> None:
@@ -29,3 +31,18 @@ async def test_old_idempotency_keys_are_forgotten_and_young_ones_kept(database: 
     async with database.reading() as connection:
         left = await connection.execute(select(models.idempotency_keys.c.key))
         assert set(left.scalars()) == {f"key {STEP_ROWS + 1}", f"key {STEP_ROWS + 2}"}
+
+
+async def test_server_processes_that_write_no_more_are_forgotten(database: Database) -> None:
+    gone, here = replica(database), replica(database)
+    await register(gone)
+    then = datetime.now(UTC)
+    worker = await register(here)
+    retention = Retention(database, here, Policy(), archive_after=None)
+    await retention.forget_writers(then)
+    async with database.reading() as connection:
+        left = (await connection.execute(select(models.writers.c.written_at))).scalars().all()
+    assert [written_at >= then for written_at in left] == [True]
+    # One that was only silent goes on.
+    assert (await gone.run(record_heartbeat, worker_id=worker.id)).id == worker.id
+    await register(gone)

@@ -18,7 +18,13 @@ from monitor.processes import end_process, start_process
 from monitor.reading.figures import get_totals
 from monitor.tasks import update_task
 from monitor.workers import record_heartbeat
-from tests.monitor.reports import count_rows, register, replica, revisions_of
+from tests.monitor.reports import (
+    count_rows,
+    register,
+    replica,
+    revisions_of,
+    until_somebody_waits_for_a_lock,
+)
 
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 
@@ -86,13 +92,6 @@ async def test_two_replicas_that_report_on_one_process_lose_no_report(database: 
 async def deadlocks(connection: AsyncConnection) -> int:
     found = await connection.execute(text("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'"))
     return int(found.one()[1])
-
-
-async def until_somebody_waits_for_a_lock(connection: AsyncConnection) -> None:
-    waiting = text("SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'")
-    async with asyncio.timeout(10):
-        while (await connection.execute(waiting)).scalar_one() == 0:  # noqa: ASYNC110 — of MariaDB
-            await asyncio.sleep(0.15)  # asked more often, it tells what it told before
 
 
 @ON_MARIADB
