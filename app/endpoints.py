@@ -3,14 +3,15 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.metrics import Metrics
 from graph.transports.explorer import docs_response
 from monitor.auth import Authenticator, bearer_token
 from monitor.errors import Unauthenticated, Unavailable
@@ -25,7 +26,7 @@ def add_endpoints(
     app: FastAPI,
     monitor: Monitor,
     authenticator: Authenticator,
-    registry: CollectorRegistry,
+    metrics: Metrics,
     relay_works: Callable[[], bool],
 ) -> None:
     """Adds /health (open), and /metrics, /docs, /openapi.json (token, also as Basic password)."""
@@ -41,25 +42,33 @@ def add_endpoints(
         }
         return JSONResponse(body, 200 if database else 503)
 
-    def guarded(answer: Callable[[], Response]) -> Callable[[Request], Response]:
-        def endpoint(request: Request) -> Response:
+    def guarded(
+        answer: Callable[[], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
             try:
                 authenticator.principal(_token(request.headers.get("authorization")))
             except Unauthenticated as error:
                 # Browsers ask for user and password: any user, the token as the password.
                 headers = {"WWW-Authenticate": 'Basic realm="Process Monitor: token as password"'}
                 return JSONResponse({"detail": str(error)}, 401, headers)
-            return answer()
+            return await answer()
 
         return endpoint
 
-    def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    async def figures() -> Response:
+        return Response(await metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def docs() -> Response:
+        return docs_response()
+
+    async def openapi() -> Response:
+        return JSONResponse(await asyncio.to_thread(app.openapi))
 
     app.add_route("/health", health)
-    app.add_route("/metrics", guarded(metrics))
-    app.add_route("/docs", guarded(docs_response))
-    app.add_route("/openapi.json", guarded(lambda: JSONResponse(app.openapi())))
+    app.add_route("/metrics", guarded(figures))
+    app.add_route("/docs", guarded(docs))
+    app.add_route("/openapi.json", guarded(openapi))
 
 
 async def _database_answers(monitor: Monitor) -> bool:

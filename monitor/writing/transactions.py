@@ -10,7 +10,7 @@ import logging
 import random
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ import orjson
 
 from db.errors import CommitUnknown, is_conflict, is_unavailable
 from db.session import Database
-from monitor.errors import InvalidInput, MonitorError, Unavailable
+from monitor.errors import InvalidInput, MonitorError, Unavailable, wire
 from monitor.limits import check_idempotency_key
 from monitor.writing.idempotency import Ledger, load_ledger
 from monitor.writing.loading import Memory, Needs
@@ -78,17 +78,39 @@ class _Job:
 
 
 class Transactions:
-    """Runs operations against `database`; calls `on_commit` after each commit with events."""
+    """Runs operations against `database`; calls `on_commit` after each commit with events,
+    and `on_commit_seconds` with how long each commit took.
+    """
 
-    def __init__(self, database: Database, *, on_commit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        on_commit: Callable[[], None],
+        on_commit_seconds: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._database = database
         self._on_commit = on_commit
+        self._on_commit_seconds = on_commit_seconds
         self._queue: deque[_Job] = deque()
         self._draining: asyncio.Task[None] | None = None
         self._memory = Memory()
         self._shard = secrets.randbelow(SHARDS)
         self.commits = 0
         self.operations = 0
+        self.refusals: Counter[str] = Counter()
+
+    @property
+    def queue_length(self) -> int:
+        """Operations that wait for their transaction."""
+        return len(self._queue)
+
+    @property
+    def queue_age_seconds(self) -> float:
+        """How long the oldest of them has waited."""
+        if not self._queue:
+            return 0.0
+        return (datetime.now(UTC) - self._queue[0].arrived_at).total_seconds()
 
     async def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs the operation and answers once its transaction is stored durably.
@@ -120,6 +142,7 @@ class Transactions:
         self, operation: Operation[Any, Any], arguments: dict[str, Any], key: str | None = None
     ) -> asyncio.Future[Any]:
         if len(self._queue) >= QUEUE_OPERATIONS:
+            self.refusals[wire(Unavailable()).code] += 1
             raise Unavailable
         encoded = _encode(operation, arguments)
         if len(encoded) > OPERATION_BYTES:
@@ -171,6 +194,7 @@ class Transactions:
             if job.answer.done():
                 continue  # the caller went away; what it reported is stored all the same
             if isinstance(outcome, Exception):
+                self.refusals[wire(outcome).code] += 1
                 job.answer.set_exception(outcome)
             else:
                 job.answer.set_result(outcome)
@@ -191,6 +215,7 @@ class Transactions:
         raise AssertionError("the last attempt returns or raises")
 
     async def _commit(self, batch: Sequence[_Job]) -> list[Any]:
+        began = time.monotonic()
         async with self._database.writing() as connection:
             tx = Transaction(
                 connection, memory=self._memory, shard=self._shard, now=batch[0].arrived_at
@@ -203,6 +228,7 @@ class Transactions:
             changed = await tx.store()
             await ledger.store(connection)
         tx.remember()
+        self._on_commit_seconds(time.monotonic() - began)
         self.commits += 1
         self.operations += len(batch)
         if changed:
