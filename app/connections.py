@@ -6,7 +6,9 @@ Until its headers have come, nobody knows who a client is: it may not hold anyth
 import asyncio
 import logging
 import resource
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from monitor.limits import DETAILS_BYTES
 
@@ -25,6 +27,9 @@ MAX_LARGE_HEADS = 256
 # For the database, the feed, logs, and what is accepted while others are being closed.
 OTHER_FILES = 256
 
+
+# Where an application keeps its `ConnectionStatistics` in its lifespan's state.
+STATISTICS = "process_monitor.connections"
 
 Expire = Callable[[], None]
 
@@ -75,6 +80,14 @@ class Deadline:
                 self._timer = loop.call_later(remaining + self._seconds / 20, self._sweep)
                 return
             self.expire_longest()
+
+
+@dataclass(slots=True)
+class ConnectionStatistics:
+    """Counted by the protocols, for whoever serves the figures."""
+
+    open: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
 
 
 class Connections:

@@ -1,14 +1,16 @@
 """What those who run the product look at: health, metrics, and the documentation of the routes."""
 
+import asyncio
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.metrics import Metrics
 from graph.transports.explorer import docs_response
 from monitor.auth import Authenticator, bearer_token
 from monitor.errors import Unauthenticated
@@ -19,7 +21,7 @@ def add_endpoints(
     app: FastAPI,
     monitor: Monitor,
     authenticator: Authenticator,
-    registry: CollectorRegistry,
+    metrics: Metrics,
     relay_problem: Callable[[], str | None],
 ) -> None:
     """Adds /health (open), and /metrics, /docs, /openapi.json (token, also as Basic password).
@@ -48,27 +50,35 @@ def add_endpoints(
         }
         return JSONResponse(body, 200 if database else 503)
 
-    def guarded(answer: Callable[[], Response]) -> Callable[[Request], Response]:
-        def endpoint(request: Request) -> Response:
+    def guarded(
+        answer: Callable[[], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
             try:
                 authenticator.principal(_token(request.headers.get("authorization")))
             except Unauthenticated as error:
                 # Browsers ask for user and password: any user, the token as the password.
                 headers = {"WWW-Authenticate": 'Basic realm="Process Monitor: token as password"'}
                 return JSONResponse({"detail": str(error)}, 401, headers)
-            return answer()
+            return await answer()
 
         return endpoint
 
-    def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    async def figures() -> Response:
+        return Response(await metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def docs() -> Response:
+        return docs_response()
+
+    async def openapi() -> Response:
+        return JSONResponse(await asyncio.to_thread(app.openapi))
 
     app.add_route("/health", health)
     app.add_route("/health/live", live)
     app.add_route("/health/ready", ready)
-    app.add_route("/metrics", guarded(metrics))
-    app.add_route("/docs", guarded(docs_response))
-    app.add_route("/openapi.json", guarded(lambda: JSONResponse(app.openapi())))
+    app.add_route("/metrics", guarded(figures))
+    app.add_route("/docs", guarded(docs))
+    app.add_route("/openapi.json", guarded(openapi))
 
 
 def _token(authorization: str | None) -> str | None:

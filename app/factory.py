@@ -3,21 +3,23 @@
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
-from app.connections import MAX_REQUEST_BYTES
+from app.connections import MAX_REQUEST_BYTES, STATISTICS, ConnectionStatistics
 from app.endpoints import add_endpoints
-from app.metrics import create_registry
+from app.metrics import Metrics, RequestMetricsMiddleware
 from app.middleware import BodyLimitMiddleware, CallerMiddleware, DefectMiddleware
-from app.server import end_with_parent
+from app.server import FIGURES_FOLDER, end_with_parent
 from app.settings import Settings, ensure_token, load_settings
 from compat_rest.router import TOTAL_COUNT, create_routes
 from db.migrate import migrate
@@ -30,6 +32,7 @@ from graph.transports.explorer import create_explorer_router
 from graph.transports.http import HttpEndpoint
 from graph.transports.websocket import SocketEndpoint
 from monitor.auth import Authenticator
+from monitor.feed.backlog import count_outbox
 from monitor.feed.installation import read_installation
 from monitor.feed.live import Live
 from monitor.feed.log import Feed
@@ -52,7 +55,8 @@ def create_app_from_environment() -> FastAPI:
     """For servers that import the application by name."""
     configure_logging(settings := load_settings())
     end_with_parent()
-    app = create_app(settings)
+    folder = os.environ.get(FIGURES_FOLDER)
+    app = create_app(settings, figures=Path(folder) if folder else None)
     # What is loaded stays: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
@@ -73,12 +77,21 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
-def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> FastAPI:
-    """The API: REST, GraphQL, health and metrics; connects and migrates when it starts."""
+def create_app(
+    settings: Settings, *, patience: Patience = DEFAULT_PATIENCE, figures: Path | None = None
+) -> FastAPI:
+    """The API: REST, GraphQL, health and metrics; connects and migrates when it starts.
+
+    Args:
+        figures: the folder that the server processes of a port share for their figures
+    """
+    metrics = Metrics(figures)
     database = Database(settings.resolved_database_url)
     feed = create_feed(settings, database)
     relay = Relay(database, feed)
-    transactions = Transactions(database, on_commit=relay.wake)
+    transactions = Transactions(
+        database, on_commit=relay.wake, on_commit_seconds=metrics.commits.observe
+    )
     monitor = Monitor(database, transactions, Live(feed))
     presence = Presence(
         database,
@@ -93,19 +106,22 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
         archive_after=settings.archive_after,
     )
 
+    connections = ConnectionStatistics()
+
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         await migrate(database)
         await relay.start()
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
-            for work in (relay, monitor.live, presence, retention)
+            for work in (relay, monitor.live, presence, retention, metrics)
         ]
         try:
-            yield
+            yield {STATISTICS: connections}
         finally:
             await transactions.close()
             await _cancel(loops)
+            metrics.close()
             await feed.close()
             await database.close()
 
@@ -117,6 +133,7 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
         redoc_url=None,
         openapi_url=None,
         middleware=[
+            Middleware(RequestMetricsMiddleware, requests=metrics.requests),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
@@ -141,8 +158,27 @@ def create_app(settings: Settings, *, patience: Patience = DEFAULT_PATIENCE) -> 
         Route("/graphql", http.handle, methods=METHODS),
         WebSocketRoute("/graphql", sockets),
     ]
-    registry = create_registry(transactions, channels, sockets)
-    add_endpoints(app, monitor, authenticator, registry, lambda: relay.problem)
+    told = channels.statistics
+    metrics.read(
+        counters={
+            "executions": lambda: told.executions,
+            "deliveries": lambda: told.deliveries,
+            "lags": lambda: told.lags,
+            "commits": lambda: transactions.commits,
+            "operations": lambda: transactions.operations,
+        },
+        levels={
+            "open_connections": lambda: connections.open,
+            "open_sockets": lambda: sockets.open_sockets,
+            "open_subscriptions": lambda: channels.open_subscriptions,
+            "channels": lambda: channels.open_channels,
+            "write_queue_length": lambda: transactions.queue_length,
+        },
+        peaks={"write_queue_age_seconds": lambda: transactions.oldest_seconds},
+        refusals=(transactions.statistics.refusals, connections.refusals),
+        backlog=lambda: count_outbox(database),
+    )
+    add_endpoints(app, monitor, authenticator, metrics, lambda: relay.problem)
     return app
 
 

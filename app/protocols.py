@@ -13,7 +13,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from app.connections import MAX_REQUEST_BYTES, Connections
+from app.connections import (
+    MAX_REQUEST_BYTES,
+    STATISTICS,
+    Connections,
+    ConnectionStatistics,
+)
 from graph.transports.extensions import CONNECTION_EXTENSION, PUSH_EXTENSION
 
 # Bounds what the kernel holds for a reader that is slow; the process holds as much again at most.
@@ -28,6 +33,8 @@ LARGE_HEAD_BYTES = 8 * 1024
 MAX_UNWANTED_BYTES = MAX_REQUEST_BYTES
 
 
+# As they are counted.
+REASONS = {400: "NOT_HTTP", 408: "TOO_SLOW", 431: "HEAD_TOO_LARGE", 503: "TOO_MANY_CONNECTIONS"}
 # Before a client has shown who it is, and to the dashboard, nobody has more to say.
 MAX_MESSAGE_BYTES = 64 * 1024
 
@@ -59,6 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *, connections: Connections, **options: Any) -> None:
         super().__init__(**options)
         self._limits = connections
+        self._statistics = self.app_state.get(STATISTICS) or ConnectionStatistics()
         # What came, and of which the parser has made nothing yet.
         self._unparsed_bytes = 0
         self._unwanted_bytes = 0
@@ -67,6 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self._statistics.open += 1
         if len(self.connections) > self._limits.limit and not self._limits.make_room():
             self._refuse(503, "Too many connections; try again.", b"retry-after: 1\r\n")
         else:
@@ -74,6 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._limits.forget(self)
+        self._statistics.open -= 1
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -124,6 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._limits.forget(self)
+        self._statistics.open -= 1
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
@@ -161,6 +172,7 @@ class HttpProtocol(HttpToolsProtocol):
         has a moment, unless its place is needed.
         """
         self._is_refused = True
+        self._statistics.refusals[REASONS[status]] += 1
         self._limits.forget(self)
         cycle = self.cycle
         is_busy = cycle is not None and not cycle.response_complete
@@ -236,10 +248,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *, connections: Connections, **options: Any) -> None:
         super().__init__(**options)
         self._limits = connections
+        self._statistics = self.app_state.get(STATISTICS) or ConnectionStatistics()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._limits.forget(self)
+        self._statistics.open -= 1
         super().connection_lost(exc)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._statistics.open += 1
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,8 @@ from app.supervision import Supervisor
 
 # Ctrl-C ends everything within 5 s; this is the part for requests that are under way.
 GRACE_SECONDS = 3
+# The environment variable by which server processes find the folder of their figures.
+FIGURES_FOLDER = "MONITOR_FIGURES_FOLDER"
 PING_INTERVAL_SECONDS = 10
 PING_TIMEOUT_SECONDS = 15
 
@@ -96,6 +99,8 @@ def serve(config: uvicorn.Config, on_started: Callable[[], None]) -> bool:
     # Elsewhere the kernel gives all connections to the last that bound the port.
     on_linux = sys.platform == "linux"
     listening = SharedPort(config.host, config.port) if on_linux else config.bind_socket()
-    supervisor = Supervisor(config, [listening], on_started)
-    supervisor.run()
+    with tempfile.TemporaryDirectory(prefix="process-monitor-") as figures:
+        os.environ[FIGURES_FOLDER] = figures
+        supervisor = Supervisor(config, [listening], on_started)
+        supervisor.run()
     return not supervisor.failed

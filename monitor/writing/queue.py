@@ -24,7 +24,7 @@ class Queue:
     None is left without an answer when it is due, whatever holds up those who take from here.
     """
 
-    def __init__(self, refusals: Counter[Refusal]) -> None:
+    def __init__(self, refusals: Counter[str]) -> None:
         self._refusals = refusals
         self._waiting: deque[Job] = deque()
         self._taken: Sequence[Job] = ()
@@ -88,7 +88,7 @@ class Queue:
         self._alarm = loop.call_at(min(dues), self._refuse_what_is_due) if dues else None
 
     def _refuse(self, jobs: Iterable[Job], why: Refusal) -> None:
-        told: Counter[Refusal] = Counter()
+        told: Counter[str] = Counter()
         for job in jobs:
             if not job.answer.done():
                 told[why if job.wanted else Refusal.GONE] += 1

@@ -16,9 +16,8 @@ class Refusal(StrEnum):
 
 @dataclass(slots=True)
 class Statistics:
-    """Counters that only grow; `commit_seconds` is the time of all transactions committed."""
+    """Counters that only grow; `refusals` by Refusal, or by the code of the error."""
 
     commits: int = 0
     operations: int = 0
-    commit_seconds: float = 0.0
-    refusals: Counter[Refusal] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from db.errors import CommitUnknown, DatabaseUnavailable, is_conflict, is_unavailable, reason
 from db.session import Database
-from monitor.errors import Unavailable
+from monitor.errors import Unavailable, wire
 from monitor.limits import check_idempotency_key
 from monitor.writing.circuit import Circuit
 from monitor.writing.idempotency import load_ledger
@@ -50,7 +50,9 @@ def probe(tx: Transaction) -> None:
 
 
 class Transactions:
-    """Runs operations against `database`; calls `on_commit` after each commit with events."""
+    """Runs operations against `database`; calls `on_commit` after each commit with events,
+    and `on_commit_seconds` with how long each commit took.
+    """
 
     def __init__(
         self,
@@ -58,9 +60,11 @@ class Transactions:
         *,
         on_commit: Callable[[], None],
         deadlines: Deadlines = IN_TIME,
+        on_commit_seconds: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._database = database
         self._on_commit = on_commit
+        self._on_commit_seconds = on_commit_seconds
         self._deadlines = deadlines
         self.statistics = Statistics()
         self._queue = Queue(self.statistics.refusals)
@@ -86,11 +90,12 @@ class Transactions:
 
     @property
     def queue_length(self) -> int:
+        """Operations that wait for their transaction."""
         return len(self._queue)
 
     @property
     def oldest_seconds(self) -> float:
-        """How long the oldest report in the queue has been waiting."""
+        """How long the oldest of them has waited."""
         since = self._queue.oldest_since
         return 0.0 if since is None else asyncio.get_running_loop().time() - since
 
@@ -180,6 +185,8 @@ class Transactions:
         self._failures = 0
         self._alone = max(0, self._alone - len(batch))
         for job, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self.statistics.refusals[wire(outcome).code] += 1
             if undo := job.tell(outcome):
                 self._start_undoing(undo)
 
@@ -222,7 +229,7 @@ class Transactions:
         tx.remember()
         if number is not None:
             self._circuit.note_commit(of_reports=_has_reports(batch))
-        self.statistics.commit_seconds += loop.time() - began
+        self._on_commit_seconds(loop.time() - began)
         self.statistics.commits += 1
         self.statistics.operations += len(batch)
         if changed:

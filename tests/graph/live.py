@@ -69,9 +69,10 @@ async def serving_live(
         **(protocols(connections or Connections(1_000)) | options),
     )
     server = uvicorn.Server(config)
-    async with app.router.lifespan_context(app):
+    async with app.router.lifespan_context(app) as state:
         config.load()
         server.lifespan = config.lifespan_class(config)
+        server.lifespan.state.update(state or {})
         await server.startup()
         ticking = asyncio.create_task(server.main_loop())
         try:
