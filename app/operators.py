@@ -4,6 +4,7 @@ import sys
 
 import uvicorn
 
+from app.attempts import Attempts
 from app.connections import Connections, connection_limit
 from app.server import end_with_parent, serve, serving_options
 from app.settings import Settings, base_url, ensure_token
@@ -15,7 +16,9 @@ def serve_dashboard(settings: Settings, host: str, port: int, *, announce: bool)
     end_with_parent()
     # The right to read is enough.
     token = (settings.read_token or ensure_token(settings))[0]
-    app = create_dashboard(base_url(settings.backend), token, settings.dashboard_password)
+    app = create_dashboard(
+        base_url(settings.backend), token, settings.dashboard_password, Attempts()
+    )
 
     def started() -> None:
         if announce:
@@ -25,7 +28,9 @@ def serve_dashboard(settings: Settings, host: str, port: int, *, announce: bool)
             sys.stdout.flush()
 
     connections = Connections(connection_limit(settings.max_connections))
-    config = uvicorn.Config(app, **serving_options(host, port, connections))
+    config = uvicorn.Config(
+        app, **serving_options(host, port, connections, settings.trusted_proxies)
+    )
     try:
         return 0 if serve(config, started) else 1
     except KeyboardInterrupt:

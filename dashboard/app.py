@@ -19,6 +19,7 @@ from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
+from dashboard.door.signin import Attempts
 from dashboard.tabs import Page, View, loaded, whole
 from dashboard.view.layout import create_layout
 
@@ -38,10 +39,12 @@ INDEX = f"""<!DOCTYPE html>
 </html>"""
 
 
-def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIApp:
+def create_dashboard(
+    url: str, token: str, password: str | None = None, attempts: Attempts | None = None
+) -> ASGIApp:
     """The dashboard of the API at `url`.
 
-    The token stays here. With a password people have to sign in.
+    The token stays here. With a password people have to sign in; `attempts` slow down who guesses.
     """
     api = Api(url, token)
     mirror = Mirror(api)
@@ -72,7 +75,12 @@ def create_dashboard(url: str, token: str, password: str | None = None) -> ASGIA
     # Before the first request: a socket that comes before any page would find no callbacks.
     dash._setup_server()
     pages = CallbackRequests(server, dash.callback_map)
-    return Gate(GZipMiddleware(pages, compresslevel=4), password=password, policy=_policy(dash))
+    return Gate(
+        GZipMiddleware(pages, compresslevel=4),
+        password=password,
+        policy=_policy(dash),
+        attempts=attempts,
+    )
 
 
 def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:

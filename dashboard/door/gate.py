@@ -14,6 +14,7 @@ from dashboard.door.signin import (
     METHODS,
     SESSION_SECONDS,
     SIGN_IN,
+    Attempts,
     Clock,
     Delay,
     Sessions,
@@ -51,11 +52,12 @@ class Gate:
         policy: str,
         now: Clock = time.time,
         delay: Delay = asyncio.sleep,
+        attempts: Attempts | None = None,
     ) -> None:
         self._app = app
         self._headers = HEADERS | {"Content-Security-Policy": policy}
         self._sessions = None if password is None else Sessions(password, now)
-        self._sign_in = SignIn(self._sessions, delay)
+        self._sign_in = SignIn(self._sessions, delay, attempts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

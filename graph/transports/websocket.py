@@ -24,7 +24,7 @@ from graph.loaders import Loaders
 from graph.scalars import encode
 from graph.transports.requests import BadRequest, GraphRequest, parse_parameters
 from monitor.auth import Authenticator, Principal, bearer_token
-from monitor.errors import InvalidInput, Unauthenticated
+from monitor.errors import InvalidInput, TooManyAttempts, Unauthenticated
 from monitor.feed.log import Cursor
 from monitor.monitor import Monitor
 
@@ -125,6 +125,7 @@ class Socket:
         self._receive = receive
         self._send = send
         self._authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        self._address = (scope.get("client") or ("",))[0]
         self._operations: dict[str, Subscriber | asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
         self.pusher: Pusher | None = scope.get("extensions", {}).get(PUSH_EXTENSION)
@@ -198,9 +199,12 @@ class Socket:
         if not isinstance(payload, dict | None):
             raise Violation(CloseCode.INVALID_MESSAGE, "The payload must be an object")
         try:
-            principal = self._endpoint.authenticator.principal(self._token(payload or {}))
+            token = self._token(payload or {})
+            principal = self._endpoint.authenticator.principal(token, self._address)
         except Unauthenticated:
             raise Violation(CloseCode.FORBIDDEN, "Forbidden") from None
+        except TooManyAttempts as error:
+            raise Violation(CloseCode.FORBIDDEN, str(error)) from None
         if self.pusher is not None:
             self.pusher.recognise()
         await self.send_text(_encode("connection_ack"))

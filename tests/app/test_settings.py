@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from app.settings import Settings, SettingsError, ensure_token, load_settings
+from app.settings import Settings, SettingsError, ensure_token, load_settings, warn_of_weak_tokens
 
 NAMES = [
     "DATABASE_URL",
@@ -177,3 +177,34 @@ def test_a_limit_that_keeps_nothing_or_is_no_number_is_named(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "named"),
+    [
+        ({"TOKEN": "0123456789abcdef"}, []),
+        ({"TOKEN": "0123456789abcde"}, ["TOKEN"]),
+        ({"TOKEN": "0123456789abcdef,secret", "READ_TOKEN": "short"}, ["TOKEN", "READ_TOKEN"]),
+    ],
+)
+def test_a_token_that_can_be_guessed_is_warned_about_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tokens: dict[str, str],
+    named: list[str],
+) -> None:
+    for name, value in tokens.items():
+        monkeypatch.setenv(name, value)
+    warn_of_weak_tokens(load_settings())
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == named
+    assert not any(token in caplog.text for value in tokens.values() for token in value.split(","))
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().trusted_proxies == []
+    monkeypatch.setenv("MONITOR_TRUSTED_PROXIES", "10.0.0.1, 172.16.0.0/12,::1")
+    assert load_settings().trusted_proxies == ["10.0.0.1", "172.16.0.0/12", "::1"]
+    for wrong in ("*", "proxy", "10.0.0.1/8"):
+        monkeypatch.setenv("MONITOR_TRUSTED_PROXIES", wrong)
+        with pytest.raises(SettingsError, match="MONITOR_TRUSTED_PROXIES"):
+            load_settings()
