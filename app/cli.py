@@ -16,7 +16,14 @@ from app.factory import configure_logging
 from app.purge import run_purge
 from app.seeding import run_seeding
 from app.server import serve, serving_options
-from app.settings import MAX_DAYS, Settings, SettingsError, ensure_token, load_settings
+from app.settings import (
+    MAX_DAYS,
+    Settings,
+    SettingsError,
+    ensure_token,
+    load_settings,
+    warn_of_weak_tokens,
+)
 from app.supervision import Companion
 from db.errors import DatabaseUnavailable
 from db.migrate import MigrationFailed, migrate
@@ -146,10 +153,12 @@ def _serve(
         )
     check_port(options.host, options.port)
     ensure_token(settings)
+    warn_of_weak_tokens(settings)
     asyncio.run(_migrate_database(settings))
     banner = create_banner(settings, f"http://{options.host}:{options.port}", dashboard)
     connections = Connections(connection_limit(settings.max_connections))
-    arguments = serving_options(options.host, options.port, connections) | {
+    proxies = settings.trusted_proxies
+    arguments = serving_options(options.host, options.port, connections, proxies) | {
         "app": FACTORY,
         "factory": True,
         "workers": options.workers,

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from app.metrics import Metrics
 from graph.transports.explorer import docs_response
 from monitor.auth import Authenticator, bearer_token
-from monitor.errors import Unauthenticated
+from monitor.errors import TooManyAttempts, Unauthenticated
 from monitor.monitor import Monitor
 
 
@@ -55,11 +55,17 @@ def add_endpoints(
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                authenticator.principal(_token(request.headers.get("authorization")))
+                authenticator.principal(
+                    _token(request.headers.get("authorization")),
+                    request.client.host if request.client else "",
+                )
             except Unauthenticated as error:
                 # Browsers ask for user and password: any user, the token as the password.
                 headers = {"WWW-Authenticate": 'Basic realm="Process Monitor: token as password"'}
                 return JSONResponse({"detail": str(error)}, 401, headers)
+            except TooManyAttempts as error:
+                headers = {"Retry-After": str(error.retry_after_seconds)}
+                return JSONResponse({"detail": str(error)}, 429, headers)
             return await answer()
 
         return endpoint

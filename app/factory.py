@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
+from app.attempts import Attempts
 from app.connections import MAX_REQUEST_BYTES, STATISTICS, ConnectionStatistics
 from app.endpoints import add_endpoints
 from app.metrics import Metrics, RequestMetricsMiddleware
@@ -147,7 +148,8 @@ def create_app(
         ],
     )
     app.state.monitor = monitor
-    authenticator = Authenticator(ensure_token(settings), settings.read_token)
+    attempts = Attempts()
+    authenticator = Authenticator(ensure_token(settings), settings.read_token, attempts)
     engine = Engine(create_schema(), timeout_seconds=settings.request_timeout_seconds)
     app.state.channels = channels = Channels(engine, monitor)
     sockets = SocketEndpoint(engine, monitor, authenticator, channels, patience)
@@ -175,7 +177,7 @@ def create_app(
             "write_queue_length": lambda: transactions.queue_length,
         },
         peaks={"write_queue_age_seconds": lambda: transactions.oldest_seconds},
-        refusals=(transactions.statistics.refusals, connections.refusals),
+        refusals=(transactions.statistics.refusals, connections.refusals, attempts.refusals),
         backlog=lambda: count_outbox(database),
     )
     add_endpoints(app, monitor, authenticator, metrics, lambda: relay.problem)

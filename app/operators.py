@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from app.attempts import Attempts
 from app.connections import Connections, connection_limit
 from app.server import end_with_parent, serve, serving_options
 from app.settings import Settings, base_url, ensure_token
@@ -25,9 +26,12 @@ def serve_dashboard(
         password=settings.dashboard_password,
         hosts=_hosts(settings, host),
         folder=settings.data_dir / "signed-out",
+        attempts=Attempts(),
     )
     connections = Connections(connection_limit(settings.max_connections))
-    config = uvicorn.Config(app, **serving_options(host, port, connections))
+    config = uvicorn.Config(
+        app, **serving_options(host, port, connections, settings.trusted_proxies)
+    )
     try:
         return 0 if serve(config, on_started) else 1
     except KeyboardInterrupt:

@@ -9,16 +9,12 @@ import struct
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from app.connections import (
-    MAX_REQUEST_BYTES,
-    STATISTICS,
-    Connections,
-    ConnectionStatistics,
-)
+from app.connections import MAX_REQUEST_BYTES, STATISTICS, Connections, ConnectionStatistics
+from app.refusals import REASONS, refusal
 from graph.transports.extensions import CONNECTION_EXTENSION, PUSH_EXTENSION
 
 # Bounds what the kernel holds for a reader that is slow; the process holds as much again at most.
@@ -31,10 +27,6 @@ MAX_HEADERS = 128
 LARGE_HEAD_BYTES = 8 * 1024
 # What a refused client may go on to send, so that it reads the refusal and not a reset.
 MAX_UNWANTED_BYTES = MAX_REQUEST_BYTES
-
-
-# As they are counted.
-REASONS = {400: "NOT_HTTP", 408: "TOO_SLOW", 431: "HEAD_TOO_LARGE", 503: "TOO_MANY_CONNECTIONS"}
 # Before a client has shown who it is, and to the dashboard, nobody has more to say.
 MAX_MESSAGE_BYTES = 64 * 1024
 
@@ -77,7 +69,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._statistics.open += 1
         if len(self.connections) > self._limits.limit and not self._limits.make_room():
-            self._refuse(503, "Too many connections; try again.", b"retry-after: 1\r\n")
+            self._refuse(503, "Too many connections; try again.")
         else:
             self._limits.heads.start(self, self._head_is_late)
 
@@ -165,7 +157,7 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._refuse(408, "The body has not come in time.")
 
-    def _refuse(self, status: int, reason: str, headers: bytes = b"") -> None:
+    def _refuse(self, status: int, reason: str) -> None:
         """Answers by itself, and closes; where another answer is due, it only cuts off.
 
         Closed at once, with data on its way, the client's system would drop the answer unread: it
@@ -179,14 +171,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or (is_busy and (cycle.response_started or status != 408)):
             self.transport.abort()
             return
-        body = b'{"detail":"' + reason.encode() + b'"}'
-        self.transport.write(
-            STATUS_LINE[status]
-            + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
-            + headers
-            + b"connection: close\r\n\r\n"
-            + body
-        )
+        self.transport.write(refusal(status, reason))
         if is_busy:
             cycle.disconnected = True
             cycle.message_event.set()

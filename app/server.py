@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -24,8 +24,13 @@ PING_INTERVAL_SECONDS = 10
 PING_TIMEOUT_SECONDS = 15
 
 
-def serving_options(host: str, port: int, connections: Connections) -> dict[str, Any]:
-    """How API and dashboard are served, for `uvicorn.Config`."""
+def serving_options(
+    host: str, port: int, connections: Connections, trusted_proxies: Sequence[str] = ()
+) -> dict[str, Any]:
+    """How API and dashboard are served, for `uvicorn.Config`.
+
+    Only `trusted_proxies` are believed in what they say of a client's address and scheme.
+    """
     return {
         "host": host,
         "port": port,
@@ -33,6 +38,9 @@ def serving_options(host: str, port: int, connections: Connections) -> dict[str,
         "access_log": False,
         "server_header": False,
         **protocols(connections),
+        # Uvicorn would believe whoever is on this machine.
+        "proxy_headers": bool(trusted_proxies),
+        "forwarded_allow_ips": list(trusted_proxies),
         "timeout_keep_alive": HEAD_SECONDS,
         # A socket whose peer takes nothing is cut off within these two together.
         "ws_ping_interval": PING_INTERVAL_SECONDS,

@@ -1,6 +1,8 @@
 """The configuration: environment variables, also from a `.env` file in the working directory."""
 
 import contextlib
+import ipaddress
+import logging
 import os
 import secrets
 import tempfile
@@ -14,8 +16,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
 from db.session import normalise_url
+from monitor.auth import STRONG_LENGTH
 from monitor.feed.connecting import check_redis_url
 from monitor.feed.log import FEED_BYTES, TURN_BYTES
+
+logger = logging.getLogger(__name__)
 
 
 class SettingsError(Exception):
@@ -64,13 +69,16 @@ class Settings(BaseSettings):
     archive_after_days: float | None = Field(
         None, gt=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS"
     )
+    trusted_proxies: Tokens = Field([], alias="MONITOR_TRUSTED_PROXIES")
     max_connections: int = Field(10_000, ge=16, alias="MONITOR_MAX_CONNECTIONS")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
     dashboard_password: str | None = Field(None, alias="MONITOR_DASHBOARD_PASSWORD")
     dashboard_hosts: Tokens = Field([], alias="MONITOR_DASHBOARD_HOSTS")
     log_level: str = Field("INFO", alias="MONITOR_LOG_LEVEL")
 
-    @field_validator("token", "read_token", "cors_origins", "dashboard_hosts", mode="before")
+    @field_validator(
+        "token", "read_token", "cors_origins", "dashboard_hosts", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -97,6 +105,13 @@ class Settings(BaseSettings):
     def _check_server(cls, value: str | None) -> str | None:
         if value is not None:
             _host_and_port(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, value: list[str]) -> list[str]:
+        for address in value:
+            ipaddress.ip_network(address)  # raises ValueError naming it
         return value
 
     @field_validator("log_level")
@@ -187,6 +202,18 @@ def _check_database_parts(settings: Settings) -> None:
             f"{', '.join(missing)}: missing beside {' and '.join(given)}. "
             f"Set {', '.join(_DATABASE_PARTS)} all for MariaDB, or none of them for SQLite."
         )
+
+
+def warn_of_weak_tokens(settings: Settings) -> None:
+    """Says in the log which variables hold tokens that can be guessed."""
+    for name, tokens in (("TOKEN", settings.token), ("READ_TOKEN", settings.read_token)):
+        if any(len(token) < STRONG_LENGTH for token in tokens):
+            logger.warning(
+                "%s: a token has fewer than %d characters and can be guessed; make one with "
+                "`openssl rand -hex 32`",
+                name,
+                STRONG_LENGTH,
+            )
 
 
 def ensure_token(settings: Settings) -> list[str]:

@@ -10,13 +10,13 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from monitor.errors import MonitorError, Unauthenticated, Unavailable, wire
+from monitor.errors import MonitorError, TooManyAttempts, Unauthenticated, Unavailable, wire
 
 
 def refusal_response(error: MonitorError) -> Response:
     """`{"detail": …}` with the status of the error's class."""
     headers = {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"

@@ -79,7 +79,8 @@ def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[Ba
     write = monitor.transactions
 
     def authenticate(request: Request) -> Principal:
-        return authenticator.principal(bearer_token(request.headers.get("authorization")))
+        token = bearer_token(request.headers.get("authorization"))
+        return authenticator.principal(token, request.client.host if request.client else "")
 
     anyone = create_legacy_router(lambda _: None)
     readers = create_legacy_router(authenticate)

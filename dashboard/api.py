@@ -115,7 +115,7 @@ class Api:
             async with http.post(
                 self._graphql, json=question, headers=self._authorization, timeout=timeout
             ) as response:
-                if response.status in (401, 403):
+                if response.status in (401, 403, 429):
                     return "the API refuses the dashboard's token (TOKEN)"
         return GONE
 

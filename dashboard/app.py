@@ -21,6 +21,7 @@ from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
 from dashboard.door.hosts import Hosts
+from dashboard.door.signin import Attempts
 from dashboard.tabs import Tabs
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
@@ -38,6 +39,7 @@ def create_dashboard(
     password: str | None = None,
     hosts: Hosts | None = None,
     folder: Path | None = None,
+    attempts: Attempts | None = None,
 ) -> ASGIApp:
     """The dashboard of the API at `url`.
 
@@ -46,6 +48,7 @@ def create_dashboard(
         password: that people have to sign in with; None: nobody has to
         hosts: the names it answers by; None: all
         folder: where it keeps which sessions were signed out; None: until it ends
+        attempts: slow down who guesses the password
     """
     mirror = Mirror(Api(url, token))
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
@@ -63,6 +66,7 @@ def create_dashboard(
         policy=_policy(dash),
         hosts=hosts,
         folder=folder,
+        attempts=attempts,
     )
 
 

@@ -1,6 +1,7 @@
 """Everything an operation or read can refuse, and the one table that names it to clients.
 
 - `Unauthenticated`: no token, or one that is not known.
+- `TooManyAttempts`: the token is not known, and there were too many of that kind before.
 - `Forbidden`: the token may read, but not do this.
 - `WorkerNotFound`, `ProcessNotFound`, `TaskNotFound`: there is nothing with that id.
 - `InvalidInput`: a value breaks a documented rule; the message names the field and the reason.
@@ -23,6 +24,14 @@ class Unauthenticated(MonitorError):
 
     def __init__(self, message: str = "Unauthorized") -> None:
         super().__init__(message)
+
+
+class TooManyAttempts(MonitorError):
+    """The token is not known, and there were too many of that kind before it."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"Too many failed attempts; try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Forbidden(MonitorError):
@@ -97,6 +106,7 @@ class Wire:
 
 WIRE: dict[type[Exception], Wire] = {
     Unauthenticated: Wire("UNAUTHENTICATED", 401),
+    TooManyAttempts: Wire("UNAUTHENTICATED", 429),
     Forbidden: Wire("FORBIDDEN", 403),
     NotFound: Wire("NOT_FOUND", 404),
     WorkerNotFound: Wire("NOT_FOUND", 404),

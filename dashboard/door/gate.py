@@ -13,7 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.door.hosts import ANY_NAME, Hosts
 from dashboard.door.sessions import Clock, Session, Sessions, SignedOut
-from dashboard.door.signin import METHODS, SIGN_IN, Delay, SignIn, local_path, session_cookie
+from dashboard.door.signin import (
+    METHODS,
+    SIGN_IN,
+    Attempts,
+    Delay,
+    SignIn,
+    local_path,
+    session_cookie,
+)
 
 # Their paths change with their content.
 ASSETS = "/assets/"
@@ -56,6 +64,7 @@ class Gate:
         folder: Path | None = None,
         now: Clock = time.time,
         delay: Delay = asyncio.sleep,
+        attempts: Attempts | None = None,
     ) -> None:
         self._app = app
         self._headers = HEADERS | {"Content-Security-Policy": policy}
@@ -63,7 +72,7 @@ class Gate:
         self._sessions = (
             None if password is None else Sessions(password, now, signed_out=SignedOut(folder, now))
         )
-        self._sign_in = SignIn(self._sessions, delay)
+        self._sign_in = SignIn(self._sessions, delay, attempts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -1,8 +1,10 @@
 """Signing in with the one password, and out: the form, the cookie, and what guessing costs."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 from urllib.parse import parse_qs
 
 from starlette.requests import ClientDisconnect, Request
@@ -24,12 +26,25 @@ MAX_FAILURES = 60
 Delay = Callable[[float], Awaitable[None]]
 
 
+class Attempts(Protocol):
+    """Who failed how often, by address."""
+
+    def wait_seconds(self, address: str) -> float:
+        """Until the next attempt is looked at; 0 when it is looked at now."""
+
+    def failed(self, address: str) -> None:
+        """One more that was looked at, and was wrong."""
+
+
 class SignIn:
     """Answers /sign-in and /sign-out; without `sessions` there is nothing to sign in to."""
 
-    def __init__(self, sessions: Sessions | None, delay: Delay) -> None:
+    def __init__(
+        self, sessions: Sessions | None, delay: Delay, attempts: Attempts | None = None
+    ) -> None:
         self._sessions = sessions
         self._failures = _Failures(delay)
+        self._attempts = attempts
 
     async def answer(self, request: Request) -> Response:
         path = request.scope["path"]
@@ -50,12 +65,15 @@ class SignIn:
             return JSONResponse({"detail": "The form is too large."}, 413)
         address = request.client.host if request.client else ""
         # Before the password is looked at: else this answer would tell at once that it is wrong.
-        if self._failures.are_too_many(address):
+        wait = 0.0 if self._attempts is None else self._attempts.wait_seconds(address)
+        if wait > 0 or self._failures.are_too_many(address):
             notice = "Too many attempts. Try again in a moment."
-            return HTMLResponse(form(notice), 429, {"Retry-After": "1"})
+            return HTMLResponse(form(notice), 429, {"Retry-After": f"{max(1, math.ceil(wait))}"})
         if sessions.is_password(fields.get("password", "")):
             cookie = session_cookie(request.scope, sessions, sessions.begin())
             return RedirectResponse(_next(request), 303, {"Set-Cookie": cookie})
+        if self._attempts is not None:
+            self._attempts.failed(address)
         await self._failures.wait_out(address)
         return HTMLResponse(form("The password is not right."), 401)
 
@@ -124,8 +142,8 @@ def _set_cookie(scope: Scope, value: str, seconds: int) -> str:
 
 
 def _is_secure(scope: Scope) -> bool:
-    forwarded = dict(scope["headers"]).get(b"x-forwarded-proto", b"")
-    return scope.get("scheme") in ("https", "wss") or forwarded.split(b",")[0].strip() == b"https"
+    # What a proxy says of it is in the scheme already, if it is one that is trusted.
+    return scope.get("scheme") in ("https", "wss")
 
 
 def form(notice: str = "") -> str:

@@ -23,7 +23,7 @@ from graph.transports.requests import BadRequest, GraphRequest, parse_parameters
 from graph.transports.sse import MEDIA_TYPE as EVENT_STREAM
 from graph.transports.sse import EventStream, single_event
 from monitor.auth import Authenticator, Principal, bearer_token
-from monitor.errors import MonitorError, Unauthenticated, Unavailable, wire
+from monitor.errors import MonitorError, TooManyAttempts, Unauthenticated, Unavailable, wire
 from monitor.feed.log import Cursor
 from monitor.monitor import Monitor
 
@@ -56,7 +56,8 @@ class HttpEndpoint:
         try:
             media_type = choose_media_type(", ".join(request.headers.getlist("accept")))
             principal = self._authenticator.principal(
-                bearer_token(request.headers.get("authorization"))
+                bearer_token(request.headers.get("authorization")),
+                request.client.host if request.client else "",
             )
             operation = await read_request(request)
             if media_type == EVENT_STREAM:
@@ -69,6 +70,8 @@ class HttpEndpoint:
             headers = {}
             if isinstance(error, Unauthenticated):
                 headers = {"WWW-Authenticate": "Bearer"}
+            if isinstance(error, TooManyAttempts):
+                headers = {"Retry-After": str(error.retry_after_seconds)}
             body = {"errors": [error_of(error)]}
             return _response(body, _not_stream(media_type), wire(error).status, headers)
 

@@ -37,7 +37,7 @@ from graph.transports.protocol import (
 )
 from graph.transports.requests import GraphRequest
 from monitor.auth import Authenticator, Principal, bearer_token
-from monitor.errors import InvalidInput, Unauthenticated
+from monitor.errors import InvalidInput, TooManyAttempts, Unauthenticated
 from monitor.feed.log import Cursor
 from monitor.monitor import Monitor
 
@@ -94,6 +94,7 @@ class Socket:
         self._receive = receive
         self._send = send
         self._authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        self._address = (scope.get("client") or ("",))[0]
         self._operations: dict[str, Subscriber | asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
         self.pusher: Pusher | None = scope.get("extensions", {}).get(PUSH_EXTENSION)
@@ -161,9 +162,11 @@ class Socket:
         # In the message, as browsers can send it, or else with the handshake.
         token = bearer_token(self._authorization if given is None else given)
         try:
-            principal = self._endpoint.authenticator.principal(token)
+            principal = self._endpoint.authenticator.principal(token, self._address)
         except Unauthenticated:
             raise Violation(CloseCode.FORBIDDEN, "Forbidden") from None
+        except TooManyAttempts as error:
+            raise Violation(CloseCode.FORBIDDEN, str(error)) from None
         if self.pusher is not None:
             self.pusher.recognise()
         await self.send_text(encode_message("connection_ack"))

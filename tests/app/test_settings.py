@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from app.settings import Settings, SettingsError, ensure_token, load_settings
+from app.settings import Settings, SettingsError, ensure_token, load_settings, warn_of_weak_tokens
 
 NAMES = [
     "DATABASE_URL",
@@ -236,3 +236,34 @@ def test_a_name_of_the_dashboard_is_a_name_alone(
     monkeypatch.setenv("MONITOR_DASHBOARD_HOSTS", f"localhost, {name}")
     with pytest.raises(SettingsError, match=f"MONITOR_DASHBOARD_HOSTS: .*{name}"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "named"),
+    [
+        ({"TOKEN": "0123456789abcdef"}, []),
+        ({"TOKEN": "0123456789abcde"}, ["TOKEN"]),
+        ({"TOKEN": "0123456789abcdef,secret", "READ_TOKEN": "short"}, ["TOKEN", "READ_TOKEN"]),
+    ],
+)
+def test_a_token_that_can_be_guessed_is_warned_about_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tokens: dict[str, str],
+    named: list[str],
+) -> None:
+    for name, value in tokens.items():
+        monkeypatch.setenv(name, value)
+    warn_of_weak_tokens(load_settings())
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == named
+    assert not any(token in caplog.text for value in tokens.values() for token in value.split(","))
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().trusted_proxies == []
+    monkeypatch.setenv("MONITOR_TRUSTED_PROXIES", "10.0.0.1, 172.16.0.0/12,::1")
+    assert load_settings().trusted_proxies == ["10.0.0.1", "172.16.0.0/12", "::1"]
+    for wrong in ("*", "proxy", "10.0.0.1/8"):
+        monkeypatch.setenv("MONITOR_TRUSTED_PROXIES", wrong)
+        with pytest.raises(SettingsError, match="MONITOR_TRUSTED_PROXIES"):
+            load_settings()

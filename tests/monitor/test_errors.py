@@ -5,13 +5,14 @@ import pytest
 from monitor.errors import INTERNAL, WIRE, Conflict, MonitorError, WorkerNotFound, wire
 
 CODES = {
-    "UNAUTHENTICATED": 401,
-    "FORBIDDEN": 403,
-    "NOT_FOUND": 404,
-    "BAD_USER_INPUT": 400,
-    "CONFLICT": 409,
-    "CURSOR_EXPIRED": 200,
-    "UNAVAILABLE": 503,
+    ("UNAUTHENTICATED", 401),
+    ("UNAUTHENTICATED", 429),
+    ("FORBIDDEN", 403),
+    ("NOT_FOUND", 404),
+    ("BAD_USER_INPUT", 400),
+    ("CONFLICT", 409),
+    ("CURSOR_EXPIRED", 200),
+    ("UNAVAILABLE", 503),
 }
 
 
@@ -26,7 +27,7 @@ def test_every_error_of_the_monitor_has_a_row() -> None:
 
 
 def test_every_row_has_a_code_of_the_contract_with_its_status() -> None:
-    assert {named.code: named.status for named in WIRE.values()} == CODES
+    assert {(named.code, named.status) for named in WIRE.values()} == CODES
 
 
 @pytest.mark.parametrize("error", [ValueError(), KeyError("x"), MonitorError(), TimeoutError()])
