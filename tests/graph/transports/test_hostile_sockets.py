@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.factory import create_app
-from app.protocols import SocketProtocol
 from app.settings import Settings
+from app.socket_protocol import SocketProtocol
 from tests.factories import register, report, start
 from tests.graph.live import LiveServer, Socket, serving_live
 from tests.graph.transports.raw import CLOSE, PING, RawSocket, frame, message, subscribe

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.connections import Connections
-from app.protocols import MAX_HEAD_BYTES, MAX_HEADERS, MAX_UNWANTED_BYTES
+from app.http_protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_UNWANTED_BYTES
 from tests.graph.live import LiveServer, serving_live
 
 REQUEST = b"GET /quick HTTP/1.1\r\nHost: monitor\r\n"
