@@ -41,7 +41,7 @@ async def test_nothing_is_drawn_before_a_late_module_is_there(tab: Page) -> None
     await tab.route("**/scripts/time.js", hold)
     tab.on("request", lambda sent: order.append("layout") if "_dash-layout" in sent.url else None)
     await tab.goto("/")
-    await expect(connection(tab)).to_have_text("Live")
+    await expect(connection(tab)).to_have_text("Live", timeout=30_000)
     assert order == ["module", "layout"]
 
 
