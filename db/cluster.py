@@ -100,7 +100,9 @@ async def _claim(connection: AsyncConnection, me: str, deadline: float) -> None:
             if await _change(connection, _CLAIM, claim):
                 return
         if time.monotonic() > deadline:
-            raise DatabaseUnavailable(f"another process has had the turn for {looks} looks")
+            raise DatabaseUnavailable(
+                "other processes have been migrating the database for too long"
+            )
         await asyncio.sleep(LOOK_SECONDS)
 
 

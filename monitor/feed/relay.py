@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Sequence
 from itertools import accumulate, islice
@@ -27,7 +28,7 @@ from db.errors import is_conflict, is_unavailable
 from db.session import Database
 from monitor.errors import Unavailable
 from monitor.feed.condition import Condition, cause
-from monitor.feed.log import NOWHERE, TURN_BYTES, TURN_ROWS, Feed, FeedLost, Position
+from monitor.feed.log import NOWHERE, TURN_BYTES, TURN_ROWS, Entry, Feed, FeedLost, Position
 from monitor.feed.sole import Sole
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,11 @@ logger = logging.getLogger(__name__)
 # How soon a replica notices rows that another one left when it was killed, and a log that is not
 # where the database noted it.
 POLL_SECONDS = 1.0
-# How long the two must disagree before it is believed: in a cluster, what another node's replica
-# moved may take a moment to be seen here.
-DOUBT_SECONDS = 1.0
 _BACKOFF_SECONDS = 0.5
 MAX_REST_SECONDS = 0.02
+# So often another relay may be faster before that is a fault; after each time, it gets a lead.
+RACES = 10
+_LEAD_SECONDS = 0.02
 
 _outbox = models.outbox.c
 _noted = models.feed_position.c
@@ -59,11 +60,12 @@ _MARIADB_SIZES = _select_sizes(func.octet_length(_outbox.events))
 _SQLITE_SIZES = _select_sizes(func.length(cast(_outbox.events, LargeBinary)))
 
 
-class _Disagreement(Unavailable):
-    """The log does not end where the database noted it, which may be over in a moment."""
+_Rows = Sequence[Row[Any, Any]]
+_Moved = tuple[_Rows, Position]
 
-    def __init__(self) -> None:
-        super().__init__("the log does not end where the database noted it")
+
+class Doubt(Exception):
+    """The log has what this transaction did not know of, but the next one will, if it is right."""
 
 
 class Relay:
@@ -72,6 +74,9 @@ class Relay:
     The row of `feed_position` is the turn: whoever holds its lock moves everything that is
     committed, its own and others', in the order of the outbox. Changes of one entity stand there in
     the order of their revisions, since the entity's row was locked while they were written.
+
+    Where locks are of one node (Galera), several may have the turn. The log then takes what one of
+    them adds, and the database what one of them notes; the others find that out and try again.
     """
 
     def __init__(self, database: Database, feed: Feed) -> None:
@@ -80,7 +85,8 @@ class Relay:
         self._wake = asyncio.Event()
         self._condition = Condition(logger, "the relay")
         self._sole = None if feed.shared else Sole(feed)
-        self._doubted_at: float | None = None
+        # Where the log ended in the last turn, when that could not tell why.
+        self._doubted: Position | None = None
         self._is_new = True
         # What the database noted, when it was looked at last.
         self._known = NOWHERE
@@ -105,7 +111,7 @@ class Relay:
         Before anybody is given a cursor. When it fails, `run` tries again.
         """
         try:
-            await self.move()
+            await self._race()
         except Exception as error:  # noqa: BLE001 — as in `run`
             self._fail(error)
 
@@ -117,7 +123,7 @@ class Relay:
                 self._wake.clear()
                 if woken or await self._is_due():
                     began = time.monotonic()
-                    while await self.move(verify=not woken):
+                    while await self._race(verify=not woken):
                         pass
                     # A turn costs the database a commit: under load, fewer move more.
                     await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
@@ -145,16 +151,27 @@ class Relay:
                 return False
             if self._sole:
                 await self._sole.catch_up(known)
-            payloads = _payloads(found)
             try:
-                position = await self._feed.append(payloads, known=known)
-                self._doubted_at = None
+                position = await self._feed.append(_payloads(found), known=known)
             except FeedLost:
-                found = await self._find_oldest(connection, turns=2)
-                payloads = _payloads(found)
-                position = await self._reconcile(payloads, known)
-            await self._note(connection, found, known, position)
-        return len(found) >= TURN_ROWS or sum(map(len, payloads)) >= TURN_BYTES
+                waiting = await self._find_oldest(connection, turns=2)
+                moved, position = await self._reconcile(found, waiting, known)
+            else:
+                moved = found
+            self._doubted = None
+            await self._note(connection, moved, known, position)
+        return moved is not found or _is_full(found)
+
+    async def _race(self, *, verify: bool = True) -> bool:
+        """`move`, and again while other relays are faster."""
+        for race in range(RACES):
+            try:
+                return await self.move(verify=verify)
+            except Exception as error:
+                if not _is_lost_race(error):
+                    raise
+            await asyncio.sleep(random.uniform(0, _LEAD_SECONDS * race))
+        return await self.move(verify=verify)
 
     async def _rest(self) -> None:
         try:
@@ -174,9 +191,7 @@ class Relay:
         self._known = _position(row)
         return self._known != await self._feed.open(self._known)
 
-    async def _find_oldest(
-        self, connection: AsyncConnection, turns: int = 1
-    ) -> Sequence[Row[Any, Any]]:
+    async def _find_oldest(self, connection: AsyncConnection, turns: int = 1) -> _Rows:
         """What waits, as much as fits into so many turns, but one row in any case."""
         statement = _SQLITE_SIZES if self._database.is_sqlite else _MARIADB_SIZES
         limit = turns * TURN_ROWS
@@ -187,38 +202,45 @@ class Relay:
             return ()
         return (await connection.execute(_OLDEST, {"rows": rows})).all()
 
-    async def _reconcile(self, payloads: list[bytes], known: Position) -> Position:
-        """Appends to a log that does not end at `known`.
+    async def _reconcile(self, found: _Rows, waiting: _Rows, known: Position) -> _Moved:
+        """What to note of a log that does not end at `known`.
 
-        What it has beyond may be of a turn that was not noted: then all of that still waits in the
-        outbox, and only the rest is appended. Else one of the two lost something: the log entries,
-        or the database its last transactions, whose revisions will come again.
+        What it has beyond may be of a turn that was not noted: then all of that is `waiting` still.
+        Else one of the two lost something, the log entries, or the database its last transactions,
+        whose revisions will come again: what was `found` goes into a new epoch.
         """
-        try:
-            beyond = await self._feed.beyond(known)
-            repeated = {entry.payload for entry in beyond}
-            if beyond and repeated <= set(payloads):
-                rest = [payload for payload in payloads if payload not in repeated]
-                return await self._feed.append(rest, known=beyond[-1].position)
-        except FeedLost:
-            pass  # it cannot even tell
+        beyond = await self._find_beyond(known)
+        rows = {row.events.encode(): row for row in waiting}
+        unknown = beyond and [entry for entry in beyond if entry.payload not in rows]
+        if beyond and not unknown:
+            return [rows[entry.payload] for entry in beyond], beyond[-1].position
         if self._sole:
-            return await self._sole.append(payloads, known)
-        self._doubt()
+            return found, await self._sole.append(_payloads(found), known)
+        await self._doubt(unknown[0].position if unknown else None)
         position = await self._feed.begin(known)
         logger.warning(
             "the live feed is not the one that the database noted: one of them lost something, "
             "or came from a backup; cursors of before have expired"
         )
-        return await self._feed.append(payloads, known=position)
+        return found, await self._feed.append(_payloads(found), known=position)
 
-    def _doubt(self) -> None:
-        now = time.monotonic()
-        if self._doubted_at is None:
-            self._doubted_at = now
-        if now - self._doubted_at < DOUBT_SECONDS:
-            raise _Disagreement
-        self._doubted_at = None
+    async def _find_beyond(self, known: Position) -> Sequence[Entry] | None:
+        """What the log has behind the place; None when it cannot tell."""
+        try:
+            return await self._feed.beyond(known)
+        except FeedLost:
+            return None
+
+    async def _doubt(self, unknown: Position | None) -> None:
+        """Returns when the log had `unknown`, or began its epoch, before this transaction began.
+
+        Only what is committed gets into the log, so the transaction should have seen it waiting, or
+        that it was noted. Raises Doubt when it may have come meanwhile, from another node.
+        """
+        doubted, end = self._doubted, await self._feed.open(self._known)
+        self._doubted = end
+        if doubted is None or doubted.epoch != end.epoch or (unknown and unknown > doubted):
+            raise Doubt
 
     async def _note(
         self,
@@ -234,11 +256,15 @@ class Relay:
             await connection.execute(_NOTE, {"e": position.epoch, "p": place})
 
     def _fail(self, error: Exception) -> None:
-        # FeedLost: another one was at the log between two looks at it.
-        ours = isinstance(error, Unavailable | FeedLost)
-        expected = ours or is_unavailable(error) or is_conflict(error)
+        expected = isinstance(error, Unavailable) or is_unavailable(error) or _is_lost_race(error)
         level = logging.WARNING if expected else logging.ERROR
         self._condition.fail(cause(error), level=level, trace=None if expected else error)
+
+
+def _is_lost_race(error: BaseException) -> bool:
+    """Whether another relay was faster, at the database, also at COMMIT, or at the log."""
+    causes = (error, error.__cause__)
+    return isinstance(error, FeedLost | Doubt) or any(c and is_conflict(c) for c in causes)
 
 
 async def _take_turn(connection: AsyncConnection) -> Position:
@@ -252,8 +278,12 @@ async def _take_turn(connection: AsyncConnection) -> Position:
     return _position(row)
 
 
-def _payloads(rows: Sequence[Row[Any, Any]]) -> list[bytes]:
+def _payloads(rows: _Rows) -> list[bytes]:
     return [row.events.encode() for row in rows]
+
+
+def _is_full(turn: _Rows) -> bool:
+    return len(turn) >= TURN_ROWS or sum(map(len, _payloads(turn))) >= TURN_BYTES
 
 
 def _position(row: Row[Any, Any]) -> Position:

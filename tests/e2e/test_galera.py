@@ -17,11 +17,15 @@ from db.cluster import turn
 from db.maintenance import MaintenanceDatabase
 from db.migrate import migrate
 from db.session import Database
+from monitor.feed.relay import Relay
 from tests.conftest import TOKEN
-from tests.e2e.ledger import HEADERS, final_revisions
+from tests.e2e.ledger import HEADERS, final_revisions, keep
+from tests.feeds import redis_feed
 from tests.galera import GaleraNode, galera_cluster
 from tests.servers import MariaDb, MonitorServer, RedisServer
+from tests.tasks import stop
 
+SECONDS = 12.0
 MIGRATE = """
 import asyncio, logging, sys
 from db.migrate import migrate
@@ -150,6 +154,45 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
+async def write_in_turns(databases: list[Database], name: str, count: int) -> None:
+    """Commits events on one thing, each behind the one before, by any node."""
+    chance = random.Random(name)
+    for number in range(count):
+        async with chance.choice(databases).writing() as connection:
+            row = {"events": f"{name}.{number}"}
+            await connection.execute(insert(models.outbox), [row])
+
+
+async def test_relays_at_different_nodes_move_everything_once_and_in_order(
+    databases: list[Database], own_redis: RedisServer
+) -> None:
+    await migrate(databases[0])
+    feed = redis_feed(own_redis.url)
+    start = await feed.open()
+    relays = [Relay(database, feed) for database in databases]
+    moving = [asyncio.create_task(relay.run()) for relay in relays]
+    writing = asyncio.gather(*(write_in_turns(databases, name, 100) for name in "abcd"))
+    while not writing.done():
+        for relay in relays:
+            relay.wake()
+        await asyncio.sleep(0.005)  # as often as there are commits
+    told: list[str] = []
+    after = start
+    async with asyncio.timeout(30):
+        while len(told) < 400:
+            for entry in await feed.follow(after):
+                assert entry.position.epoch == start.epoch
+                told.append(entry.payload.decode())
+                after = entry.position
+    assert [relay.problem for relay in relays] == [None] * 3
+    await stop(*moving)
+    await feed.close()
+    assert sorted(told) == sorted(f"{name}.{number}" for name in "abcd" for number in range(100))
+    for name in "abcd":
+        numbers = [int(text[2:]) for text in told if text[0] == name]
+        assert numbers == sorted(numbers)
+
+
 @pytest.fixture
 def replicas(urls: list[str], own_redis: RedisServer, tmp_path: Path) -> Iterator[list[str]]:
     """The URLs of two replicas, on the first two nodes, that started at once."""
@@ -203,3 +246,23 @@ async def test_a_worker_may_report_by_another_replica_each_time(
     # reports and an end are those of a process.
     last = {(final.root, final.revision) for final in await final_revisions(urls[2])}
     assert last == {("workers", 1 + 2 * runs), ("processes", 6), ("tasks", 3)}
+
+
+async def test_every_subscriber_is_told_of_every_change_when_a_node_dies(
+    galera: list[GaleraNode], replicas: list[str], urls: list[str]
+) -> None:
+    """The last one, since the cluster is then short of a node."""
+
+    async def kill(_: float) -> None:
+        await asyncio.sleep(SECONDS / 3)  # how long it is there, and gone, is what is tested
+        await asyncio.to_thread(galera[1].kill)
+
+    stored, followers = await keep(replicas, urls[0], kill, seconds=SECONDS)
+    assert len(stored) > 30
+    assert all(follower.errors == [] for follower in followers)
+    async with httpx.AsyncClient() as http:
+        health = (await http.get(f"{replicas[0]}/health")).json()
+    assert health["status"] == "ok", health
+    for follower in followers:
+        for told in follower.seen.values():
+            assert told == sorted(told)

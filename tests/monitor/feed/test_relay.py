@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from db import models
 from db.session import Database
@@ -13,7 +13,7 @@ from monitor.errors import Unavailable
 from monitor.events import decode_events
 from monitor.feed.log import Position
 from monitor.feed.memory import MemoryFeed
-from monitor.feed.relay import Relay
+from monitor.feed.relay import Doubt, Relay
 from monitor.processes import start_process
 from monitor.tasks import update_task
 from monitor.workers import register_worker
@@ -137,3 +137,50 @@ async def test_after_a_crash_behind_the_append_nothing_is_lost_or_told_again(
     assert len(revisions) == 2 * 3
     for seen in revisions.values():
         assert seen == list(range(1, len(seen) + 1))
+
+
+class ElsewhereFeed(MemoryFeed):
+    """A log to which the relay at another node adds in the midst of our turn."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__(length=1_000)
+        self.moved_elsewhere: list[bytes] = []
+
+    async def append(self, payloads: Sequence[bytes], *, known: Position | None) -> Position:
+        if self.moved_elsewhere:
+            await super().append([self.moved_elsewhere.pop()], known=None)
+        return await super().append(payloads, known=known)
+
+
+async def test_what_was_moved_at_another_node_and_is_seen_here_a_little_later_is_no_loss(
+    database: Database,
+) -> None:
+    feed = ElsewhereFeed()
+    relay = Relay(database, feed)
+    await relay.start()
+    start = await feed.open()
+    feed.moved_elsewhere = [b"[]"]
+    with pytest.raises(Doubt):
+        await relay.move()
+    async with database.writing() as connection:
+        await connection.execute(insert(models.outbox), [{"events": "[]"}])
+    await drain(relay, database)
+    entries = await feed.read(start)
+    assert [entry.payload for entry in entries] == [b"[]"]
+
+
+async def test_what_was_moved_but_is_not_seen_here_in_the_next_turn_either_is_a_loss(
+    database: Database,
+) -> None:
+    feed = ElsewhereFeed()
+    relay = Relay(database, feed)
+    await relay.start()
+    start = await feed.open()
+    feed.moved_elsewhere = [b"[]"]
+    with pytest.raises(Doubt):
+        await relay.move()
+    feed.moved_elsewhere = [b"[1]"]
+    await relay.move()
+    assert (await feed.open()).epoch != start.epoch
