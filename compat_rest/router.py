@@ -36,6 +36,7 @@ from monitor.entities import TaskDefinition
 from monitor.errors import InvalidInput, MonitorError, ProcessNotFound, WorkerNotFound
 from monitor.monitor import Monitor
 from monitor.reading import reads
+from monitor.reading.details import Budget
 from monitor.reading.figures import get_totals
 from monitor.reading.filters import ProcessFilter, TaskFilter, WorkerFilter
 from monitor.reading.pages import Direction, Order
@@ -195,6 +196,7 @@ def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[Ba
             Order("POSITION", Direction.ASC),
             limit=limit,
             offset=offset,
+            details=Budget(),
         )
         now = datetime.now(UTC)
         return [TaskRow.of(task, process.task_count, now) for task in listed]

@@ -9,19 +9,17 @@ from strawberry.dataloader import DataLoader
 from db.session import Database
 from monitor.entities import Entity, Process, Task, Worker
 from monitor.errors import InvalidInput
+from monitor.reading.details import Budget
 from monitor.reading.filters import ProcessFilter
-from monitor.reading.pages import Listing, Order, Page, PageRequest
-from monitor.reading.reads import (
-    PROCESSES,
-    TASKS,
-    WORKERS,
-    find_by_ids,
+from monitor.reading.nested import (
     find_first_tasks,
     list_processes_by_worker,
     list_tasks_by_process,
 )
+from monitor.reading.pages import Listing, Order, Page, PageRequest
+from monitor.reading.reads import PROCESSES, TASKS, WORKERS, find_by_ids
 
-E = TypeVar("E", Worker, Process, Task)
+R = TypeVar("R", Process, Task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +33,97 @@ class ProcessPageKey:
 
 
 class Loaders:
-    """The loaders of one operation."""
+    """The loaders of one operation; `details`: what all of them may read of these."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, details: Budget | None = None) -> None:
+        self.details = details or Budget()
         self._database = database
-        self.workers = self._by_id(WORKERS)
+        self._at_hand: dict[str, Entity] = {}
+        self._without = RunLoaders(database, None)
+        self._with: RunLoaders | None = None
+        self._workers = DataLoader(self._load_workers)
+        # Of whole lists of processes, by the ids of the workers.
+        self.workers_of = DataLoader(self._load_workers_of, cache=False)
+
+    def prime(self, entity: Entity) -> None:
+        """Remembers a whole state that is at hand, in place of one to be loaded."""
+        self._at_hand[entity.id] = entity
+
+    def runs(self, *, details: bool) -> "RunLoaders":
+        """Those of processes and tasks: with their details, where somebody asks for them."""
+        if not details:
+            return self._without
+        if self._with is None:
+            self._with = RunLoaders(self._database, self.details)
+        return self._with
+
+    async def worker(self, id_: str) -> Worker | None:
+        """The worker, at hand or loaded."""
+        at_hand = self._at_hand.get(id_)
+        return at_hand if isinstance(at_hand, Worker) else await self._workers.load(id_)
+
+    async def process(self, id_: str, *, details: bool) -> Process | None:
+        """The process, at hand or loaded."""
+        if isinstance(at_hand := self._at_hand.get(id_), Process):
+            return at_hand
+        return await self.runs(details=details).processes.load(id_)
+
+    async def task(self, id_: str, *, details: bool) -> Task | None:
+        """The task, at hand or loaded."""
+        if isinstance(at_hand := self._at_hand.get(id_), Task):
+            return at_hand
+        return await self.runs(details=details).tasks.load(id_)
+
+    async def _load_workers(self, ids: list[str]) -> list[Worker | None]:
+        found = await find_by_ids(self._database, WORKERS, ids)
+        return [found.get(id_) for id_ in ids]
+
+    async def _load_workers_of(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Worker]]:
+        ids = {process.worker_id for processes in lists for process in processes}
+        found = await find_by_ids(self._database, WORKERS, ids)
+        for worker in found.values():
+            self._workers.prime(worker.id, worker)
+        return [found] * len(lists)
+
+
+class RunLoaders:
+    """Of processes and tasks, all with details within this budget, or all without (None)."""
+
+    def __init__(self, database: Database, details: Budget | None) -> None:
+        self._database = database
+        self._details = details
         self.processes = self._by_id(PROCESSES)
         self.tasks = self._by_id(TASKS)
         self.tasks_of_process = DataLoader(self._load_tasks_of_processes)
         self.first_task_of_process = DataLoader(self._load_first_tasks)
         self.process_pages = DataLoader(self._load_process_pages)
         # Of whole lists of processes: a future for each row would take longer than its row. The
-        # workers by their ids; the tasks last reported on, or first, by the ids of the processes.
-        self.workers_of = DataLoader(self._load_workers_of, cache=False)
+        # tasks last reported on, or first, by the ids of the processes.
         self.current_tasks_of = DataLoader(self._load_current_tasks, cache=False)
 
-    def prime(self, entity: Entity) -> None:
-        """Remembers a state that is at hand, in place of one loaded or primed before."""
-        match entity:
-            case Worker():
-                self.workers.prime(entity.id, entity, force=True)
-            case Process():
-                self.processes.prime(entity.id, entity, force=True)
-            case Task():
-                self.tasks.prime(entity.id, entity, force=True)
-
-    async def _load_workers_of(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Worker]]:
-        ids = {process.worker_id for processes in lists for process in processes}
-        found = await find_by_ids(self._database, WORKERS, ids)
-        for worker in found.values():
-            self.workers.prime(worker.id, worker)
-        return [found] * len(lists)
-
-    async def _load_current_tasks(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Task]]:
-        processes = [process for list_ in lists for process in list_]
-        reported = {p.current_task_id: p.id for p in processes if p.current_task_id is not None}
-        tasks = await find_by_ids(self._database, TASKS, reported)
-        found = {reported[id_]: task for id_, task in tasks.items()}
-        waiting = [p.id for p in processes if p.current_task_id is None and p.task_count]
-        if waiting:
-            found |= await find_first_tasks(self._database, waiting)
-        return [found] * len(lists)
-
-    def _by_id(self, listing: Listing[E]) -> DataLoader[str, E | None]:
-        async def load(ids: list[str]) -> list[E | None]:
-            found = await find_by_ids(self._database, listing, ids)
+    def _by_id(self, listing: Listing[R]) -> DataLoader[str, R | None]:
+        async def load(ids: list[str]) -> list[R | None]:
+            found = await find_by_ids(self._database, listing, ids, self._details)
             return [found.get(id_) for id_ in ids]
 
         return DataLoader(load)
 
+    async def _load_current_tasks(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Task]]:
+        processes = [process for list_ in lists for process in list_]
+        reported = {p.current_task_id: p.id for p in processes if p.current_task_id is not None}
+        tasks = await find_by_ids(self._database, TASKS, reported, self._details)
+        found = {reported[id_]: task for id_, task in tasks.items()}
+        waiting = [p.id for p in processes if p.current_task_id is None and p.task_count]
+        if waiting:
+            found |= await find_first_tasks(self._database, waiting, self._details)
+        return [found] * len(lists)
+
     async def _load_tasks_of_processes(self, ids: list[str]) -> list[Sequence[Task]]:
-        found = await list_tasks_by_process(self._database, ids)
+        found = await list_tasks_by_process(self._database, ids, self._details)
         return [found[id_] for id_ in ids]
 
     async def _load_first_tasks(self, ids: list[str]) -> list[Task | None]:
-        found = await find_first_tasks(self._database, ids)
+        found = await find_first_tasks(self._database, ids, self._details)
         return [found.get(id_) for id_ in ids]
 
     async def _load_process_pages(
@@ -103,7 +137,7 @@ class Loaders:
             found: Mapping[str, Page[Process] | Exception]
             try:
                 found = await list_processes_by_worker(
-                    self._database, worker_ids, matching, order, request
+                    self._database, worker_ids, matching, order, request, self._details
                 )
             except InvalidInput as refusal:
                 # Fields with other arguments are none the worse for it.

@@ -3,6 +3,7 @@
 import strawberry
 
 from graph.context import GraphInfo
+from graph.execution.details import done
 from graph.inputs import EndProcessInput, RegisterWorkerInput, UpdateTaskInput
 from graph.types.nodes import Process, Task, Worker
 from monitor import processes, tasks, workers
@@ -54,7 +55,7 @@ class Mutation:
             status=input.status,
             details=input.details,
         )
-        return Task.of(task)
+        return Task.of(*done(info, [task]))
 
     @strawberry.mutation(description="All or none, in order; 1,000 at most.")
     async def update_tasks(
@@ -63,7 +64,7 @@ class Mutation:
         updated = await _writing(info).run_once(
             idempotency_key, tasks.update_tasks, updates=[update.convert() for update in inputs]
         )
-        return [Task.of(task) for task in updated]
+        return [Task.of(task) for task in done(info, updated)]
 
     @strawberry.mutation(
         description="SUCCESS or ERROR; RUNNING is refused. Its tasks stay as they were reported. "
@@ -79,7 +80,7 @@ class Mutation:
             status=input.status,
             details=input.details,
         )
-        return Process.of(process)
+        return Process.of(*done(info, [process]))
 
 
 def _writing(info: GraphInfo) -> Transactions:

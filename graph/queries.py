@@ -5,6 +5,8 @@ from datetime import datetime
 import strawberry
 
 from graph.context import GraphInfo
+from graph.execution.details import show_details
+from graph.execution.selection import details_asked
 from graph.inputs import (
     PROCESSES_BY_DEFAULT,
     TASKS_BY_DEFAULT,
@@ -19,7 +21,7 @@ from graph.inputs import (
 )
 from graph.types.connections import Connection
 from graph.types.figures import ActivityPoint, Summary
-from graph.types.nodes import Node, Process, Task, Worker, load_with_rows
+from graph.types.nodes import Node, Process, Task, Worker, find_process, find_task, load_with_rows
 from monitor.ids import kind_of
 from monitor.reading import figures, filters, reads
 from monitor.reading.pages import PageRequest
@@ -92,14 +94,16 @@ class Query:
         filter: ProcessFilter | None = None,
         order_by: ProcessOrder | None = None,
     ) -> Connection[Process]:
+        asked = details_asked(info, "edges", "node")
         page = await reads.list_page(
             info.context.monitor.database,
             reads.PROCESSES,
             filter.convert() if filter else filters.ProcessFilter(),
             convert_order(order_by, PROCESSES_BY_DEFAULT),
             PageRequest(first, after, last, before),
+            info.context.loaders.details if asked else None,
         )
-        return await load_with_rows(Connection.of(page, Process.of), info)
+        return await load_with_rows(page, info)
 
     @strawberry.field
     async def task(self, info: GraphInfo, id: strawberry.ID) -> Task | None:
@@ -116,13 +120,16 @@ class Query:
         filter: TaskFilter | None = None,
         order_by: TaskOrder | None = None,
     ) -> Connection[Task]:
+        asked = details_asked(info, "edges", "node")
         page = await reads.list_page(
             info.context.monitor.database,
             reads.TASKS,
             filter.convert() if filter else filters.TaskFilter(),
             convert_order(order_by, TASKS_BY_DEFAULT),
             PageRequest(first, after, last, before),
+            info.context.loaders.details if asked else None,
         )
+        show_details(info, page.items, asked)
         return Connection.of(page, Task.of)
 
     @strawberry.field
@@ -156,19 +163,13 @@ class Query:
 async def _worker(info: GraphInfo, id_: str) -> Worker | None:
     if kind_of(id_) != "worker":
         return None
-    worker = await info.context.loaders.workers.load(id_)
+    worker = await info.context.loaders.worker(id_)
     return None if worker is None else Worker.of(worker)
 
 
 async def _process(info: GraphInfo, id_: str) -> Process | None:
-    if kind_of(id_) != "process":
-        return None
-    process = await info.context.loaders.processes.load(id_)
-    return None if process is None else Process.of(process)
+    return await find_process(info, id_) if kind_of(id_) == "process" else None
 
 
 async def _task(info: GraphInfo, id_: str) -> Task | None:
-    if kind_of(id_) != "task":
-        return None
-    task = await info.context.loaders.tasks.load(id_)
-    return None if task is None else Task.of(task)
+    return await find_task(info, id_) if kind_of(id_) == "task" else None

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
+from typing import Final, Literal
 
 MICROSECOND = timedelta(microseconds=1)
 _FOLDED_LENGTH = 750
@@ -12,6 +13,16 @@ _FOLDED_LENGTH = 750
 def fold(name: str) -> str:
     """A name as it is sorted and searched: without case, cut to what the database can index."""
     return name.casefold()[:_FOLDED_LENGTH]
+
+
+class Unread(Enum):
+    """In place of details that were not read with their row: whoever needs them reads them."""
+
+    # Nothing that JSON could have, so that it is stored and told nowhere.
+    UNREAD = object()
+
+
+UNREAD: Final[Literal[Unread.UNREAD]] = Unread.UNREAD
 
 
 class WorkerStatus(StrEnum):
@@ -96,7 +107,7 @@ class Process:
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
-    details: str | None
+    details: str | Unread | None
     revision: int
     # With defaults, for events that a server of the release before wrote.
     recovered: bool = False
@@ -132,7 +143,7 @@ class Task:
     started_at: datetime | None
     updated_at: datetime
     ended_at: datetime | None
-    details: str | None
+    details: str | Unread | None
     revision: int
 
     def runtime(self, now: datetime) -> timedelta:

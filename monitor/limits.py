@@ -8,6 +8,8 @@ from monitor.errors import InvalidInput
 NAME_LENGTH = 255
 VERSION_LENGTH = 50
 DETAILS_BYTES = 1024 * 1024
+# What one answer has of them at most.
+ANSWER_DETAILS_BYTES = 16 * 1024 * 1024
 TASK_DEFINITIONS = 10_000
 TASK_UPDATES = 1_000
 IDEMPOTENCY_KEY_LENGTH = 128

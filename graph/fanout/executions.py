@@ -15,7 +15,9 @@ from monitor.auth import READER
 from monitor.events import ChangeKind
 from monitor.feed.live import Batch
 from monitor.feed.log import Cursor
+from monitor.limits import ANSWER_DETAILS_BYTES
 from monitor.monitor import Monitor
+from monitor.reading.details import Budget
 
 _RETRY_SECONDS = 0.5
 
@@ -28,7 +30,7 @@ class Executions:
     def __init__(self, monitor: Monitor, statistics: Statistics) -> None:
         self._monitor = monitor
         self._statistics = statistics
-        self._context: tuple[Batch, Context] | None = None
+        self._loaders: tuple[Batch, Loaders] | None = None
         self._roots: tuple[Batch, int, dict[ChangeKind, object]] | None = None
 
     def execute(
@@ -37,7 +39,7 @@ class Executions:
         """The encoded event; at once unless the document asks for what the event does not carry."""
         self._statistics.executions += 1
         root = self._event(batch, index, kind)
-        result = self._run(executor, root, self._shared_context(batch))
+        result = self._run(executor, root, self._shared_loaders(batch))
         if isinstance(result, ExecutionResult):
             return encode_result(result)
         return self._finish(executor, root, batch, result)
@@ -51,11 +53,13 @@ class Executions:
             if not is_unavailable(told):
                 return encode_result(told)
             await asyncio.sleep(_RETRY_SECONDS)
-            result = self._run(executor, root, self._new_context(batch))
+            result = self._run(executor, root, self._new_loaders(batch))
 
-    def _run(self, executor: Executor[Any], root: object, context: Context) -> Result:
+    def _run(self, executor: Executor[Any], root: object, loaders: Loaders) -> Result:
         event_executor = executor.build_per_event_executor(root)
-        event_executor.context_value = context
+        # What an event shows does not depend on who looks: rights are part of a channel's key, and
+        # whoever may subscribe may read everything.
+        event_executor.context_value = Context(self._monitor, READER, loaders)
         return cast(Result, event_executor.execute_operation(serially=False))
 
     def _event(self, batch: Batch, index: int, kind: ChangeKind) -> object:
@@ -68,16 +72,16 @@ class Executions:
             roots[kind] = event_type(batch.events[index], kind, cursor)
         return roots[kind]
 
-    def _shared_context(self, batch: Batch) -> Context:
-        if self._context is None or self._context[0] is not batch:
-            self._context = (batch, self._new_context(batch))
-        return self._context[1]
+    def _shared_loaders(self, batch: Batch) -> Loaders:
+        if self._loaders is None or self._loaders[0] is not batch:
+            self._loaders = (batch, self._new_loaders(batch))
+        return self._loaders[1]
 
-    def _new_context(self, batch: Batch) -> Context:
-        """With loaders that have what the batch tells, and have not failed yet."""
-        loaders = Loaders(self._monitor.database)
+    def _new_loaders(self, batch: Batch) -> Loaders:
+        """That have what the batch tells, and have not failed yet."""
+        # No event is refused for what others of its batch ask for.
+        details = Budget(ANSWER_DETAILS_BYTES * len(batch.events))
+        loaders = Loaders(self._monitor.database, details)
         for event in batch.events:
             loaders.prime(event.entity)
-        # What an event shows does not depend on who looks: rights are part of a channel's key, and
-        # whoever may subscribe may read everything.
-        return Context(self._monitor, READER, loaders)
+        return loaders

@@ -2,9 +2,9 @@
 
 "Distinct connections mode" of https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md:
 one operation per request. Every event's id is its cursor, so a browser's EventSource that
-reconnects says with Last-Event-ID where to resume. It reconnects whenever a stream ends, so that a
-cursor expired is told with the present one as its id: the next stream goes on behind that, while
-the client queries again.
+reconnects says with Last-Event-ID where to resume. It reconnects whenever a stream ends, so a
+cursor that expired is told with the present one as its id: the next stream goes on behind that,
+while the client queries again.
 """
 
 import asyncio

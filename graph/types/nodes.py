@@ -9,8 +9,9 @@ from typing import Self
 import strawberry
 
 from graph.context import GraphInfo
+from graph.execution.details import details_of, read_details, show_details
 from graph.execution.executor import AT_HAND, NotAtHand
-from graph.execution.selection import selected_fields
+from graph.execution.selection import details_asked, selected_fields
 from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
 from graph.loaders import ProcessPageKey
 from graph.types.connections import Connection
@@ -19,13 +20,17 @@ from monitor import entities
 from monitor.entities import MICROSECOND, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
 from monitor.reading import filters
-from monitor.reading.pages import PageRequest
+from monitor.reading.pages import Page, PageRequest
 
 
 def _current_task_at_hand(process: "Process") -> "Task | None":
     if process.entity.task_count and process.loaded_current_task is None:
         raise NotAtHand
     return process.loaded_current_task
+
+
+def _details_at_hand(node: "Process | Task") -> str | None:
+    return details_of(node.entity)
 
 
 def _worker_at_hand(process: "Process") -> "Worker":
@@ -118,8 +123,9 @@ class Worker(Node):
             convert_order(order_by, PROCESSES_BY_DEFAULT),
             PageRequest(first, after, last, before),
         )
-        page = await info.context.loaders.process_pages.load(key)
-        return await load_with_rows(Connection.of(page, Process.of), info)
+        details = details_asked(info, "edges", "node") > 0
+        page = await info.context.loaders.runs(details=details).process_pages.load(key)
+        return await load_with_rows(page, info)
 
 
 @strawberry.type
@@ -138,7 +144,6 @@ class Process(Node):
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
-    details: str | None
     stalled: bool = strawberry.field(
         description="RUNNING while its worker is OFFLINE. It is a hint for people and never ends "
         "a process by itself."
@@ -156,16 +161,19 @@ class Process(Node):
             started_at=process.started_at,
             updated_at=process.updated_at,
             ended_at=process.ended_at,
-            details=process.details,
             stalled=process.stalled,
             revision=process.revision,
         )
+
+    @strawberry.field(metadata={AT_HAND: _details_at_hand})
+    async def details(self, info: GraphInfo) -> str | None:
+        return await read_details(info, self.entity, info.context.loaders.process)
 
     @strawberry.field(metadata={AT_HAND: _worker_at_hand})
     async def worker(self, info: GraphInfo) -> Worker:
         if self.loaded_worker is not None:
             return self.loaded_worker
-        worker = await info.context.loaders.workers.load(self.entity.worker_id)
+        worker = await info.context.loaders.worker(self.entity.worker_id)
         assert worker is not None, "a process has a worker"
         return Worker.of(worker)
 
@@ -177,10 +185,12 @@ class Process(Node):
     async def current_task(self, info: GraphInfo) -> "Task | None":
         if self.entity.task_count == 0 or self.loaded_current_task is not None:
             return self.loaded_current_task
-        if self.entity.current_task_id is None:
-            task = await info.context.loaders.first_task_of_process.load(self.id)
-        else:
-            task = await info.context.loaders.tasks.load(self.entity.current_task_id)
+        if self.entity.current_task_id is not None:
+            return await find_task(info, self.entity.current_task_id)
+        asked = details_asked(info)
+        loaders = info.context.loaders.runs(details=asked > 0)
+        task = await loaders.first_task_of_process.load(self.id)
+        show_details(info, [task], asked)
         return None if task is None else Task.of(task)
 
     @strawberry.field(description="Up to now while it runs.")
@@ -189,7 +199,10 @@ class Process(Node):
 
     @strawberry.field(description="In order of position.")
     async def tasks(self, info: GraphInfo) -> "list[Task]":
-        found = await info.context.loaders.tasks_of_process.load(self.id)
+        asked = details_asked(info)
+        loaders = info.context.loaders.runs(details=asked > 0)
+        found = await loaders.tasks_of_process.load(self.id)
+        show_details(info, found, asked)
         return [Task.of(task) for task in found]
 
 
@@ -204,7 +217,6 @@ class Task(Node):
     started_at: datetime | None
     updated_at: datetime
     ended_at: datetime | None
-    details: str | None
     revision: int
 
     @classmethod
@@ -220,25 +232,46 @@ class Task(Node):
             started_at=task.started_at,
             updated_at=task.updated_at,
             ended_at=task.ended_at,
-            details=task.details,
             revision=task.revision,
         )
 
+    @strawberry.field(metadata={AT_HAND: _details_at_hand})
+    async def details(self, info: GraphInfo) -> str | None:
+        return await read_details(info, self.entity, info.context.loaders.task)
+
     @strawberry.field
     async def process(self, info: GraphInfo) -> Process:
-        process = await info.context.loaders.processes.load(self.entity.process_id)
+        process = await find_process(info, self.entity.process_id)
         if process is None:  # removed since the task was read
             raise ProcessNotFound
-        return Process.of(process)
+        return process
 
     @strawberry.field(description="0 while PENDING, up to now while RUNNING.")
     def runtime_seconds(self) -> float:
         return self.entity.runtime(datetime.now(UTC)) / MICROSECOND / 1e6
 
 
-async def load_with_rows(connection: Connection[Process], info: GraphInfo) -> Connection[Process]:
-    """The connection; what its document asks of every row is loaded for all rows at once."""
+async def find_process(info: GraphInfo, id_: str) -> Process | None:
+    """The process, with what is asked of it."""
+    asked = details_asked(info)
+    process = await info.context.loaders.process(id_, details=asked > 0)
+    show_details(info, [process], asked)
+    return None if process is None else Process.of(process)
+
+
+async def find_task(info: GraphInfo, id_: str) -> Task | None:
+    """The task, with what is asked of it."""
+    asked = details_asked(info)
+    task = await info.context.loaders.task(id_, details=asked > 0)
+    show_details(info, [task], asked)
+    return None if task is None else Task.of(task)
+
+
+async def load_with_rows(page: Page[entities.Process], info: GraphInfo) -> Connection[Process]:
+    """The page as a connection; what its document asks of every row is loaded for all at once."""
+    show_details(info, page.items, details_asked(info, "edges", "node"))
     loaders = info.context.loaders
+    connection = Connection.of(page, Process.of)
     rows = [edge.node for edge in connection.edges]
     selected = selected_fields(info, "edges", "node")
     if "worker" in selected:
@@ -247,8 +280,12 @@ async def load_with_rows(connection: Connection[Process], info: GraphInfo) -> Co
             if (worker := workers.get(row.entity.worker_id)) is not None:
                 row.loaded_worker = Worker.of(worker)
     if "currentTask" in selected:
-        tasks = await loaders.current_tasks_of.load([row.entity for row in rows])
+        asked = details_asked(info, "edges", "node", "currentTask")
+        reading = loaders.runs(details=asked > 0).current_tasks_of
+        tasks = await reading.load([row.entity for row in rows])
+        current = {row.id: task for row in rows if (task := tasks.get(row.id)) is not None}
+        show_details(info, current.values(), asked)
         for row in rows:
-            if (task := tasks.get(row.id)) is not None:
+            if (task := current.get(row.id)) is not None:
                 row.loaded_current_task = Task.of(task)
     return connection

@@ -1,10 +1,12 @@
 """Reading: by id, by page, and the figures that are kept ready. Changes nothing, counts nothing.
 
 Every function takes the database and sends a fixed number of statements, whatever the size of
-what it returns. Raises Unavailable when the database cannot be used.
+what it returns; where details are large, one more. Raises Unavailable when the database cannot be
+used. Details are read where there is a budget for them, else left out; InvalidInput is raised when
+they are more than that.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -16,22 +18,16 @@ from db import models
 from db.errors import DatabaseUnavailable
 from db.session import Database
 from monitor.entities import Process, Task, Worker, fold
-from monitor.errors import InvalidInput, Unavailable
+from monitor.errors import Unavailable
 from monitor.ids import kind_of
 from monitor.reading import rows
-from monitor.reading.filters import Filter, ProcessFilter, split
-from monitor.reading.pages import Direction, Listing, Order, Page, PageRequest
+from monitor.reading.details import Budget, detailed, read_large
+from monitor.reading.filters import Filter, split
+from monitor.reading.pages import Listing, Order, Page, PageRequest
 
 T = TypeVar("T", Worker, Process, Task)
 
-# What SQLite takes: parts of a compound SELECT, and (in its usual builds) parameters.
-_PARTS = 500
-_PARAMETERS = 32_000
-# Of a part of `list_processes_by_worker`, besides those of the filter's lists.
-_PARAMETERS_OF_A_PART = 20
 _BOTH = ("worker_ids", "status")
-# Tasks that are loaded for many processes at once; some workers have thousands of steps.
-MAX_TASKS = 50_000
 
 WORKERS: Listing[Worker] = Listing(
     rows.WORKER,
@@ -49,8 +45,8 @@ WORKERS: Listing[Worker] = Listing(
     },
 )
 PROCESSES: Listing[Process] = Listing(
-    rows.PROCESS,
-    rows.process,
+    rows.LISTED_PROCESS,
+    rows.listed_process,
     models.processes.c.id,
     {
         "STARTED_AT": (models.processes.c.started_at, lambda process: process.started_at),
@@ -62,8 +58,8 @@ PROCESSES: Listing[Process] = Listing(
     },
 )
 TASKS: Listing[Task] = Listing(
-    rows.TASK,
-    rows.task,
+    rows.LISTED_TASK,
+    rows.listed_task,
     models.tasks.c.id,
     {
         "CREATED_AT": (models.tasks.c.created_at, lambda task: task.created_at),
@@ -74,20 +70,25 @@ TASKS: Listing[Task] = Listing(
 )
 
 
+# The same with details.
+DETAILED: dict[str, Listing[Any]] = {
+    "processes": detailed(PROCESSES, models.processes.c.details, rows.listed_process),
+    "tasks": detailed(TASKS, models.tasks.c.details, rows.listed_task),
+}
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _TASK = models.tasks.c
+
+
+def _by_id(listing: Listing[Any]) -> Select[Any]:
+    return select(*listing.columns).where(listing.id.in_(_IDS))
+
+
 # Built once: SQLAlchemy then finds their compiled form without looking at their parts.
+# By whether there are details.
 _BY_ID = {
-    str(listing.id.table.name): select(*listing.columns).where(listing.id.in_(_IDS))
-    for listing in (WORKERS, PROCESSES, TASKS)
+    False: {str(listing.id.table.name): _by_id(listing) for listing in (WORKERS, PROCESSES, TASKS)},
+    True: {name: _by_id(listing) for name, listing in DETAILED.items()},
 }
-_TASKS_BY_PROCESS = (
-    select(*rows.TASK)
-    .where(_TASK.process_id.in_(_IDS))
-    .order_by(_TASK.process_id, _TASK.position)
-    .limit(MAX_TASKS + 1)
-)
-_FIRST_TASKS = select(*rows.TASK).where(_TASK.process_id.in_(_IDS), _TASK.position == 1)
 _TASK_NAMES = select(_TASK.id, _TASK.name).where(_TASK.id.in_(_IDS))
 
 
@@ -101,31 +102,74 @@ async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
         raise Unavailable from error
 
 
+def within(listing: Listing[T], details: Budget | None) -> Listing[T]:
+    """The list to read: with details where there is a budget for them."""
+    return listing if details is None else DETAILED[str(listing.id.table.name)]
+
+
+async def entities(
+    connection: AsyncConnection, listing: Listing[T], found: Sequence[Any], details: Budget | None
+) -> list[T]:
+    """The entities of rows that were selected with or without details."""
+    items = [within(listing, details).convert(row) for row in found]
+    if details is None:
+        return items
+    large = await read_large(connection, found, items, details)
+    return [large.get(item.id, item) for item in items] if large else items
+
+
 async def find_by_ids(
-    database: Database, listing: Listing[T], ids: Collection[str]
+    database: Database, listing: Listing[T], ids: Collection[str], details: Budget | None = None
 ) -> dict[str, T]:
     """Those of the ids that exist."""
     possible = sorted(id_ for id_ in ids if kind_of(id_))
     if not possible:
         return {}
+    statement = _BY_ID[details is not None][str(listing.id.table.name)]
     async with reading(database) as connection:
-        found = await connection.execute(_BY_ID[listing.id.table.name], {"ids": possible})
-        return {row[0]: listing.convert(row) for row in found}
+        found = (await connection.execute(statement, {"ids": possible})).all()
+        items = await entities(connection, listing, found, details)
+    return {item.id: item for item in items}
 
 
 async def find_by_id(database: Database, listing: Listing[T], id_: str) -> T | None:
-    """The one with this id, if there is one."""
+    """The one with this id, if there is one, without details."""
     return (await find_by_ids(database, listing, [id_])).get(id_)
 
 
 async def list_page(
-    database: Database, listing: Listing[T], matching: Filter, order: Order, request: PageRequest
+    database: Database,
+    listing: Listing[T],
+    matching: Filter,
+    order: Order,
+    request: PageRequest,
+    details: Budget | None = None,
 ) -> Page[T]:
     """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
-    statement = page_statement(listing, matching, order, request)
+    read = within(listing, details)
+    statement = page_statement(read, matching, order, request)
     async with reading(database) as connection:
         found = (await connection.execute(statement)).all()
-    return listing.page(found, order, request)
+        pages = {"": read.page(found, order, request)}
+        return (await whole(connection, {"": found}, pages, details))[""]
+
+
+async def whole(
+    connection: AsyncConnection,
+    found: Mapping[str, Sequence[Any]],
+    pages: Mapping[str, Page[T]],
+    details: Budget | None,
+) -> dict[str, Page[T]]:
+    """The pages of these rows, with all details that were asked for; cursors are of the rows."""
+    if details is None:
+        return dict(pages)
+    shown = [row for key, page in pages.items() for row in found[key][: len(page.items)]]
+    listed = [item for page in pages.values() for item in page.items]
+    large = await read_large(connection, shown, listed, details)
+    return {
+        key: replace(page, items=[large.get(item.id, item) for item in page.items])
+        for key, page in pages.items()
+    }
 
 
 def page_statement(
@@ -136,16 +180,14 @@ def page_statement(
     So it reads as many rows as it shows, per value, where one statement would sort all that match.
     Raises InvalidInput for a size or cursor that cannot be.
     """
-    parts = _parts(listing, matching, order, request)
+    parts = page_parts(listing, matching, order, request)
     if len(parts) == 1:
         return parts[0]
-    ordered = _joined(listing, parts).order_by(
-        *listing.order_by(order, backwards=request.backwards)
-    )
+    ordered = joined(listing, parts).order_by(*listing.order_by(order, backwards=request.backwards))
     return ordered.limit(request.size + 1)
 
 
-def _parts(
+def page_parts(
     listing: Listing[T], matching: Filter, order: Order, request: PageRequest
 ) -> list[Select[Any]]:
     """Statements of which each follows one index, together all that can be on the page."""
@@ -161,75 +203,12 @@ def _ends_early(matching: Filter) -> bool:
     return getattr(matching, "started_before", None) is not None
 
 
-def _joined(listing: Listing[T], parts: Sequence[Select[Any]]) -> Select[Any]:
+def joined(listing: Listing[T], parts: Sequence[Select[Any]]) -> Select[Any]:
     """The rows of all parts. These find ids only: cheaper to compile, to send and to sort."""
     found = union_all(
         *(select(part.with_only_columns(listing.id).subquery()) for part in parts)
     ).subquery()
     return select(*listing.columns).join(found, found.c.id == listing.id)
-
-
-async def list_processes_by_worker(
-    database: Database,
-    worker_ids: Sequence[str],
-    matching: ProcessFilter,
-    order: Order,
-    request: PageRequest,
-) -> dict[str, Page[Process]]:
-    """The same page for each of many workers; one statement for up to 500 parts.
-
-    Bounded, indexed parts for each worker: a window function would read their whole histories.
-    """
-    found: dict[str, list[Any]] = {worker_id: [] for worker_id in worker_ids}
-    parts = [
-        part
-        for worker_id in worker_ids
-        for part in _parts(PROCESSES, _of_worker(matching, worker_id), order, request)
-    ]
-    listed = sum(map(len, matching.values().values())) + len(matching.ids or ())
-    size = max(1, min(_PARTS, _PARAMETERS // (listed + _PARAMETERS_OF_A_PART)))
-    async with reading(database) as connection:
-        for start in range(0, len(parts), size):
-            statement = _joined(PROCESSES, parts[start : start + size])
-            for row in await connection.execute(statement):
-                found[row.worker_id].append(row)
-    # A join promises no order.
-    column, _ = PROCESSES.orders[order.field]
-    backwards = (order.direction is Direction.DESC) != request.backwards
-    for list_ in found.values():
-        list_.sort(key=lambda row: (getattr(row, column.name), row.id), reverse=backwards)
-    return {worker_id: PROCESSES.page(list_, order, request) for worker_id, list_ in found.items()}
-
-
-def _of_worker(matching: ProcessFilter, worker_id: str) -> ProcessFilter:
-    theirs = matching.worker_ids is None or worker_id in matching.worker_ids
-    return replace(matching, worker_ids=(worker_id,) if theirs else ())
-
-
-async def list_tasks_by_process(
-    database: Database, process_ids: Collection[str]
-) -> dict[str, list[Task]]:
-    """All tasks of each of the processes, by position.
-
-    Raises InvalidInput when there are more than MAX_TASKS.
-    """
-    async with reading(database) as connection:
-        found = (await connection.execute(_TASKS_BY_PROCESS, {"ids": sorted(process_ids)})).all()
-    if len(found) > MAX_TASKS:
-        raise InvalidInput("tasks", f"are more than {MAX_TASKS}, ask for fewer processes at once")
-    tasks: dict[str, list[Task]] = {process_id: [] for process_id in process_ids}
-    for row in found:
-        task = rows.task(row)
-        tasks[task.process_id].append(task)
-    return tasks
-
-
-async def find_first_tasks(database: Database, process_ids: Collection[str]) -> dict[str, Task]:
-    """The task at position 1 of those of the processes that have tasks."""
-    async with reading(database) as connection:
-        found = await connection.execute(_FIRST_TASKS, {"ids": sorted(process_ids)})
-        tasks = [rows.task(row) for row in found]
-    return {task.process_id: task for task in tasks}
 
 
 async def find_task_names(database: Database, ids: Collection[str]) -> dict[str, str]:
@@ -249,10 +228,11 @@ async def list_slice(
     *,
     limit: int,
     offset: int,
+    details: Budget | None = None,
 ) -> list[T]:
     """`limit` rows behind `offset` rows: only for the legacy routes, which promise offsets."""
-    statement = select(*listing.columns).where(matching.where())
-    statement = statement.order_by(*listing.order_by(order))
+    statement = select(*within(listing, details).columns).where(matching.where())
+    statement = statement.order_by(*listing.order_by(order)).limit(limit).offset(offset)
     async with reading(database) as connection:
-        found = await connection.execute(statement.limit(limit).offset(offset))
-        return [listing.convert(row) for row in found]
+        found = (await connection.execute(statement)).all()
+        return await entities(connection, listing, found, details)

@@ -10,11 +10,13 @@ from sqlalchemy import Text, type_coerce
 
 from db import models
 from monitor.entities import (
+    UNREAD,
     Process,
     ProcessStatus,
     Task,
     TaskDefinition,
     TaskStatus,
+    Unread,
     Worker,
     WorkerStatus,
     fold,
@@ -30,6 +32,9 @@ WORKER = tuple(
 )
 PROCESS = tuple(models.processes.c[field.name] for field in fields(Process))
 TASK = tuple(models.tasks.c[field.name] for field in fields(Task))
+# Without details, which are read only for those who ask for them.
+LISTED_PROCESS = tuple(column for column in PROCESS if column.name != "details")
+LISTED_TASK = tuple(column for column in TASK if column.name != "details")
 _WORKER_STATUS = {status.value: status for status in WorkerStatus}
 _PROCESS_STATUS = {status.value: status for status in ProcessStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
@@ -63,6 +68,21 @@ def task(row: Sequence[Any]) -> Task:
     """A row of TASK columns as an entity."""
     id_, process_id, worker_id, name, version, position, status, *rest = row
     return Task(id_, process_id, worker_id, name, version, position, _TASK_STATUS[status], *rest)
+
+
+def listed_process(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Process:
+    """A row of LISTED_PROCESS columns as an entity."""
+    id_, worker_id, status, *rest, revision = row
+    return Process(id_, worker_id, _PROCESS_STATUS[status], *(*rest, details, revision))
+
+
+def listed_task(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Task:
+    """A row of LISTED_TASK columns as an entity."""
+    id_, process_id, worker_id, name, version, position, status, *rest, revision = row
+    known = _TASK_STATUS[status]
+    return Task(
+        id_, process_id, worker_id, name, version, position, known, *(*rest, details, revision)
+    )
 
 
 def worker_values(worker: Worker) -> Mapping[str, Any]:

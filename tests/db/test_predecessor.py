@@ -13,8 +13,10 @@ from db import models
 from db.migrate import migrate
 from db.session import Database
 from monitor.entities import Process, ProcessStatus, TaskDefinition, TaskStatus, WorkerStatus
+from monitor.reading.details import Budget
 from monitor.reading.figures import get_totals, list_activity
-from monitor.reading.reads import PROCESSES, WORKERS, find_by_ids, list_tasks_by_process
+from monitor.reading.nested import list_tasks_by_process
+from monitor.reading.reads import PROCESSES, WORKERS, find_by_ids
 from monitor.upkeep.counters import check_counters
 
 TABLES = (
@@ -124,7 +126,7 @@ async def create_tables(database: Database) -> None:
 
 
 async def find_process(database: Database, process_id: str) -> Process:
-    return (await find_by_ids(database, PROCESSES, [process_id]))[process_id]
+    return (await find_by_ids(database, PROCESSES, [process_id], Budget()))[process_id]
 
 
 async def test_workers_are_carried_over_as_offline(empty_database: Database) -> None:
@@ -180,7 +182,7 @@ async def test_processes_and_tasks_are_carried_over_with_their_state(
     assert third.current_task_id == STEPS[5]
     assert (third.updated_at, third.revision) == (aware(41), 1)
 
-    tasks = await list_tasks_by_process(empty_database, [FIRST, SECOND, THIRD])
+    tasks = await list_tasks_by_process(empty_database, [FIRST, SECOND, THIRD], Budget())
     assert [t.id for t in tasks[FIRST]] == [STEPS[1], STEPS[0]]
     assert [t.position for t in tasks[FIRST]] == [1, 2]
     assert [t.ended_at for t in tasks[FIRST]] == [aware(11), aware(12)]

@@ -135,6 +135,47 @@ async def test_many_single_reads_are_one_statement(client: Client, database: Dat
     assert len(statements) == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "statements"),
+    [
+        ("{ processes { edges { node { id # } } } }", 1),
+        ("{ tasks { edges { node { id # } } } }", 1),
+        ("{ tasks { edges { node { process { id # } } } } }", 2),
+        ("{ processes { edges { node { id tasks { id # } } } } }", 2),
+        ("{ processes { edges { node { id currentTask { id # } } } } }", 3),
+        ("{ workers { edges { node { processes { edges { node { id # } } } } } } }", 2),
+    ],
+)
+async def test_details_are_read_only_by_who_asks_for_them(
+    client: Client, database: Database, query: str, statements: int
+) -> None:
+    await store(database, *histories(4))
+    with counting() as without:
+        await client.graphql(query.replace("#", ""))
+    assert "details" not in "".join(without)
+    # As long as they are small they come with their rows.
+    with counting() as small:
+        await client.graphql(query.replace("#", "details"))
+    assert len(without) == len(small) == statements
+    assert ["details" in statement for statement in small][-1]
+
+
+async def test_all_large_details_of_a_list_are_one_more_statement(
+    client: Client, database: Database
+) -> None:
+    workers = [a_worker() for _ in range(20)]
+    processes = [a_process(worker, details="x" * 2_000) for worker in workers]
+    await store(database, *workers, *processes)
+    rows = "edges { node { id details } }"
+    for query, expected in (
+        (f"{{ processes {{ {rows} }} }}", 2),
+        (f"{{ workers {{ edges {{ node {{ processes {{ {rows} }} }} }} }} }}", 3),
+    ):
+        with counting() as statements:
+            await client.graphql(query)
+        assert len(statements) == expected
+
+
 async def test_figures_read_no_history(client: Client) -> None:
     await run_all(client, await register(client, "a"))
     with counting() as statements:
