@@ -1,12 +1,13 @@
-"""What a tab offers over plain HTTP."""
+"""What a tab offers to keyboards and screen readers, and over plain HTTP."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, TOKEN
-from tests.dashboard.locators import connection
+from tests.dashboard.locators import connection, row
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer, find_program
 
@@ -82,3 +83,53 @@ async def test_a_button_has_its_own_words_again_after_copying_twice(
     assert await tab.evaluate("navigator.clipboard.readText()") == run.id
     await tab.clock.fast_forward(2000)
     await expect(button).to_have_text("Copy id")
+
+
+async def test_the_title_names_what_is_looked_at(tab: Page, reporter: Reporter) -> None:
+    worker = reporter.register("in-the-title")
+    run = reporter.succeed(worker)
+    await open_at(tab, "/")
+    await expect(tab).to_have_title("Process Monitor")
+    await row(tab, "workers", worker).click()
+    await expect(tab).to_have_title("in-the-title · Process Monitor")
+    await row(tab, "processes", run.id).click()
+    await expect(tab).to_have_title(f"Process …{run.id[-8:]} · in-the-title · Process Monitor")
+    await tab.get_by_role("button", name="Overview").click()
+    await expect(tab).to_have_title("Process Monitor")
+
+
+async def test_the_search_has_a_label(tab: Page, reporter: Reporter) -> None:
+    worker, other = reporter.register("sought"), reporter.register("not-looked-for")
+    await open_at(tab, "/")
+    await expect(row(tab, "workers", other)).to_be_visible()
+    await tab.get_by_label("Search workers by name").focus()
+    await tab.keyboard.type("sought")
+    await expect(row(tab, "workers", other)).to_have_count(0)
+    await expect(row(tab, "workers", worker)).to_be_visible()
+
+
+async def test_the_slots_of_the_chart_are_read_by_keyboard(tab: Page, reporter: Reporter) -> None:
+    worker = reporter.register("charted")
+    reporter.fail(worker, "charted fault")
+    await open_at(tab, f"/?worker={worker}")
+    chart = tab.get_by_role("slider", name=re.compile(r"^Activity: 1 processes started"))
+    await expect(chart).to_have_attribute("aria-valuemax", "59")
+    said = tab.locator(".chart-said")
+    await expect(said).to_be_hidden()
+    await chart.focus()
+    await expect(said).to_be_visible()
+    read = set()
+    for _ in range(3):  # the minute may change meanwhile
+        words = await chart.get_attribute("aria-valuetext")
+        await expect(said).to_have_text(words or "")
+        read.add((words or "").partition(": ")[2])
+        await tab.keyboard.press("ArrowLeft")
+        await expect(chart).not_to_have_attribute("aria-valuetext", words or "")
+    assert read == {"1 started, 0 succeeded, 1 failed", "0 started, 0 succeeded, 0 failed"}
+    await tab.keyboard.press("Home")
+    await expect(chart).to_have_attribute("aria-valuenow", "0")
+    await tab.keyboard.press("End")
+    await expect(chart).to_have_attribute("aria-valuenow", "59")
+    await tab.locator("#activity .slot").nth(10).click(force=True)
+    await expect(chart).to_have_attribute("aria-valuenow", "10")
+    await expect(tab.locator("#activity .slot.marked")).to_have_count(1)
