@@ -1,10 +1,10 @@
-"""What a tab offers to keyboards and screen readers, and over plain HTTP."""
+"""What a tab offers to keyboards and screen readers, over plain HTTP, and with another Dash."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, TOKEN
 from tests.dashboard.locators import connection, row
@@ -133,3 +133,77 @@ async def test_the_slots_of_the_chart_are_read_by_keyboard(tab: Page, reporter: 
     await tab.locator("#activity .slot").nth(10).click(force=True)
     await expect(chart).to_have_attribute("aria-valuenow", "10")
     await expect(tab.locator("#activity .slot.marked")).to_have_count(1)
+
+
+LACKING = {
+    "window.store": "Object.defineProperty(window, 'store', { get() {}, set() {} });",
+    "dash_clientside.set_props": """
+        window.dash_clientside = {};
+        Object.defineProperty(window.dash_clientside, "set_props", { get() {}, set() {} });""",
+    "dash_ag_grid.getApiAsync": """
+        let tables;
+        const get = (of, name) => (name === "getApiAsync" ? undefined : of[name]);
+        Object.defineProperty(window, "dash_ag_grid", {
+            get: () => tables,
+            set: (given) => (tables = new Proxy(given, { get })),
+        });""",
+}
+
+
+class Said:
+    """What a tab says in its console."""
+
+    def __init__(self, tab: Page) -> None:
+        self.loads = 0
+        self.lacking: list[str] = []
+        self.faults: list[str] = []
+        tab.on("domcontentloaded", self._load)
+        tab.on("console", self._hear)
+        tab.on("pageerror", lambda error: self.faults.append(str(error)))
+
+    def _load(self, _: Page) -> None:
+        self.loads += 1
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if "is not as this dashboard knows it" in said.text:
+            self.lacking.append(said.text.partition(" ")[0])
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+async def test_without_a_part_of_dash_the_tab_goes_on_and_says_so_once(
+    browser: Browser, dashboard: DashboardServer, reporter: Reporter, lacking: str
+) -> None:
+    worker = reporter.register(f"without {lacking}")
+    tab = await browser.new_page(base_url=dashboard.url)
+    said = Said(tab)
+    await tab.add_init_script(LACKING[lacking])
+    await open_at(tab, "/")
+    await row(tab, "workers", worker).click()
+    await expect(tab).to_have_url(re.compile(f"worker={worker}"))
+    await expect(connection(tab)).to_have_text("Live")
+    run = reporter.start(worker)
+    await expect(row(tab, "processes", run.id)).to_contain_text("Running")
+    reporter.end(run)
+    await expect(row(tab, "processes", run.id)).to_contain_text("Succeeded")
+    # The address is changed by loading anew when Dash cannot.
+    assert said.loads == (2 if "set_props" in lacking else 1)
+    assert set(said.lacking) == {lacking}
+    assert len(said.lacking) <= said.loads
+    assert said.faults == []
+    await tab.close()
+
+
+async def test_a_choice_counts_though_dash_does_not_say_what_was_chosen(
+    browser: Browser, dashboard: DashboardServer
+) -> None:
+    tab = await browser.new_page(base_url=dashboard.url)
+    said = Said(tab)
+    await open_at(tab, "/")
+    choices = ["1h", "abc", "online", "all", "any", "newest"]
+    await tab.evaluate(
+        "(choices) => { for (const _ of [1, 2]) dash_clientside.monitor.choose(...choices) }",
+        choices,
+    )
+    await expect(tab).to_have_url(re.compile(r"name=abc&presence=online"))
+    assert said.lacking == ["dash_clientside.callback_context"]
+    await tab.close()

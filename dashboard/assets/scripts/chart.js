@@ -1,6 +1,7 @@
 /* The activity chart: bars of what ended, a line of what started. */
 
 import { markSlot } from "./chart_cursor.js";
+import { unchanged } from "./dash.js";
 import { day, hourAndMinute } from "./time.js";
 
 const MARGIN = { left: 34, right: 2, top: 8, bottom: 18 }; // px
@@ -12,7 +13,7 @@ let slots = [];
 
 /** Takes over the slots; what the chart is called then, for screen readers and in its title. */
 export function chart(told) {
-  if (!told) return [window.dash_clientside.no_update, window.dash_clientside.no_update];
+  if (!told) return [unchanged(), unchanged()];
   slots = told.slots;
   draw();
   const total = (name) => slots.reduce((sum, slot) => sum + slot[name], 0);
