@@ -93,9 +93,20 @@ def _activity() -> html.Div:
             html.Div(
                 [html.H2("Activity", id="activity-title"), legend, ranges], className="panel-head"
             ),
-            html.Div(id="activity", className="chart", role="img"),
+            _chart(),
         ],
         className="panel activity",
+    )
+
+
+def _chart() -> html.Div:
+    """Its slots are walked over by the arrow keys; the script says in words which one it is at."""
+    return html.Div(
+        id="activity",
+        className="chart",
+        role="slider",
+        tabIndex=0,
+        **attributes(aria_label="Activity", aria_valuenow="0", aria_valuetext="Loading …"),
     )
 
 
@@ -112,6 +123,7 @@ def _panel(kind: str, head: list[Any], *body: Any) -> html.Section:
 
 
 def _workers() -> html.Section:
+    label = html.Label("Search workers by name", htmlFor="name", className="unseen")
     search = dcc.Input(
         id="name",
         type="search",
@@ -123,7 +135,7 @@ def _workers() -> html.Section:
     words = [("all", "All"), ("online", "Online"), ("offline", "Offline")]
     return _panel(
         "workers",
-        [html.H2("Workers"), search, _segments("presence", "Status of workers", words)],
+        [html.H2("Workers"), label, search, _segments("presence", "Status of workers", words)],
         html.Div(
             table("workers", WORKERS, "No worker has registered yet."), className="panel-body"
         ),

@@ -1,5 +1,7 @@
 /* The address: which view it names, and how choices change it. */
 
+import { causes, showAddress } from "./dash.js";
+
 // In the order of the controls that `fill` and `choose` serve.
 const USUAL = {
   range: "1h",
@@ -23,7 +25,7 @@ export function go(changes, { replace = false } = {}) {
   const search = text ? `?${text}` : "";
   if (search === window.location.search) return;
   if (replace) history.replaceState(null, "", search || window.location.pathname);
-  window.dash_clientside.set_props("location", { search });
+  showAddress(search);
 }
 
 /** The values of the controls for an address. */
@@ -34,8 +36,7 @@ export function fill(search) {
 
 /** Goes where the controls and the buttons of the pager say. */
 export function choose(range, name, presence, status, period, order, next, first, shown) {
-  const { triggered } = window.dash_clientside.callback_context;
-  const cause = triggered.map(({ prop_id }) => prop_id.split(".")[0]);
+  const cause = causes();
   if (cause.includes("next-page")) return void go({ start: shown.nextStart });
   if (cause.includes("first-page")) return void go({ start: null });
   const chosen = { range, name: name || "", presence, status, period, order };

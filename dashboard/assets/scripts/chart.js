@@ -1,5 +1,7 @@
 /* The activity chart: bars of what ended, a line of what started. */
 
+import { markSlot } from "./chart_cursor.js";
+import { unchanged } from "./dash.js";
 import { day, hourAndMinute } from "./time.js";
 
 const MARGIN = { left: 34, right: 2, top: 8, bottom: 18 }; // px
@@ -11,13 +13,13 @@ let slots = [];
 
 /** Takes over the slots; what the chart is called then, for screen readers and in its title. */
 export function chart(told) {
-  if (!told) return [window.dash_clientside.no_update, window.dash_clientside.no_update];
+  if (!told) return [unchanged(), unchanged()];
   slots = told.slots;
   draw();
   const total = (name) => slots.reduce((sum, slot) => sum + slot[name], 0);
   const ended = `${total("succeeded")} succeeded, ${total("failed")} failed`;
   return [
-    `${total("started")} processes started, ${ended} in the time shown`,
+    `Activity: ${total("started")} processes started, ${ended} in the time shown`,
     told.worker ? `Activity of ${told.worker}` : "Activity",
   ];
 }
@@ -33,7 +35,10 @@ export function draw() {
   slots.forEach((slot, index) => drawBars(root, frame, slot, index));
   drawStarted(root, frame);
   slots.forEach((slot, index) => drawArea(root, frame, slot, index));
-  box.replaceChildren(root);
+  const said = document.createElement("div");
+  said.className = "chart-said";
+  box.replaceChildren(root, said);
+  markSlot(box, slots.map((slot) => ({ at: slot.at, words: wordsOf(slot) })));
 }
 window.addEventListener("resize", draw);
 
@@ -85,13 +90,16 @@ function drawStarted(root, { x, y }) {
   svg("polyline", { class: "started", points: line.join(" ") }, root);
 }
 
-/** What is pointed at, with the counts in words. */
+/** What is pointed at. */
 function drawArea(root, { inner, x, step }, slot, index) {
   const place = { x: x(index), width: step, y: MARGIN.top, height: inner.height };
   const area = svg("rect", { class: "slot", ...place }, root);
+  svg("title", {}, area, wordsOf(slot));
+}
+
+function wordsOf(slot) {
   const { started, succeeded, failed } = slot;
-  const counts = `${started} started, ${succeeded} succeeded, ${failed} failed`;
-  svg("title", {}, area, `${time(slot)}: ${counts}`);
+  return `${time(slot)}: ${started} started, ${succeeded} succeeded, ${failed} failed`;
 }
 
 function svg(name, attributes, parent, text) {

@@ -1,5 +1,6 @@
 /* The connection: what is asked of the server and when, and what is said of its freshness. */
 
+import { unchanged } from "./dash.js";
 import { checkSession } from "./session.js";
 import { moment, setClock } from "./time.js";
 
@@ -39,9 +40,8 @@ export function hear(told) {
 
 /** What to ask over the socket and over HTTP, and what to say of the connection. */
 export function tick(_, wanted) {
-  const unchanged = window.dash_clientside.no_update;
-  const asked = followed(wanted || "") || unchanged;
-  const polled = refreshed() || unchanged;
+  const asked = followed(wanted || "") || unchanged();
+  const polled = refreshed() || unchanged();
   const [text, tone] = sentence();
   // Lost may also mean that the session ended.
   if (tone === "lost" && secondsSince(checkedAt) > POLL_SECONDS) {
@@ -49,7 +49,7 @@ export function tick(_, wanted) {
     checkSession();
   }
   const said = document.getElementById("connection");
-  if (said && said.textContent === text) return [asked, polled, unchanged, unchanged];
+  if (said && said.textContent === text) return [asked, polled, unchanged(), unchanged()];
   return [asked, polled, text, `connection connection-${tone}`];
 }
 

@@ -14,6 +14,7 @@ export function show(shown, search) {
   const process = address.get("process");
   const name = (shown && shown.workerName) || "Worker";
   const start = address.get("start");
+  document.title = title(shown && shown.workerName, process);
   return [
     trail(worker && name, process),
     process ? "2" : worker ? "1" : "0",
@@ -24,9 +25,16 @@ export function show(shown, search) {
   ];
 }
 
+/** The title of the document: what is looked at, first. */
+function title(worker, process) {
+  return [process && `Process ${tail(process)}`, worker, "Process Monitor"].filter(Boolean).join(" · ");
+}
+
+const tail = (id) => `…${id.slice(-8)}`;
+
 function trail(worker, process) {
   const crumbs = worker ? [crumb("Overview", "overview"), crumb(worker, "worker", !process)] : [];
-  if (process) crumbs.push(crumb(`Process …${process.slice(-8)}`, "process", true));
+  if (process) crumbs.push(crumb(`Process ${tail(process)}`, "process", true));
   return crumbs;
 }
 

@@ -1,6 +1,7 @@
 /* Which rows are open: marked in their tables, and opened by a click or Enter. */
 
 import { go } from "./address.js";
+import { findGrid } from "./dash.js";
 
 // Until React has drawn what was told with it.
 export const DRAWN_MILLISECONDS = 50;
@@ -29,7 +30,7 @@ export const markSelection = () => setTimeout(mark, 0);
 
 function mark() {
   for (const table of ["workers", "processes"]) {
-    const grid = find(table);
+    const grid = findGrid(table);
     const wanted = shown && shown[table === "workers" ? "worker" : "process"];
     if (!grid) continue;
     for (const node of grid.getSelectedNodes()) if (node.id !== wanted) node.setSelected(false);
@@ -40,15 +41,7 @@ function mark() {
 
 function markLoading() {
   for (const table of ["workers", "processes", "tasks"]) {
-    const grid = find(table);
+    const grid = findGrid(table);
     if (grid) grid.setGridOption("loading", !shown || shown.loading.includes(table));
-  }
-}
-
-function find(table) {
-  try {
-    return window.dash_ag_grid.getApi(table);
-  } catch {
-    return null; // not drawn yet
   }
 }

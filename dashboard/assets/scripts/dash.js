@@ -1,0 +1,67 @@
+/* What the script takes from Dash and its tables. Another release may lack some of it: then the tab
+   goes on with something else, and says so in the console, once. */
+
+const missing = new Set();
+
+function warn(name, error) {
+  if (missing.has(name)) return;
+  missing.add(name);
+  console.warn(`${name} is not as this dashboard knows it:`, error);
+}
+
+/** Has Dash draw properties of a component. */
+export function setProps(id, props) {
+  window.dash_clientside.set_props(id, props);
+}
+
+/** Has Dash take over the query string of the address; the browser can do it, by loading anew. */
+export function showAddress(search) {
+  try {
+    setProps("location", { search });
+  } catch (error) {
+    warn("dash_clientside.set_props", error);
+    window.location.search = search;
+  }
+}
+
+/** What a function for several outputs returns for those that stay as they are. */
+export const unchanged = () => window.dash_clientside.no_update;
+
+/** The ids of the components whose change had Dash call a function. */
+export function causes() {
+  try {
+    const { triggered } = window.dash_clientside.callback_context;
+    return triggered.map(({ prop_id }) => prop_id.split(".")[0]);
+  } catch (error) {
+    warn("dash_clientside.callback_context", error);
+    return [];
+  }
+}
+
+/** Has Dash forget what a tab was told: it keeps all of it, to undo it, which nobody asks for. */
+export function forget() {
+  try {
+    window.store.getState().history.past.length = 0;
+  } catch (error) {
+    warn("window.store", error);
+  }
+}
+
+/** The grid of a table, or null while it is not drawn. */
+export function findGrid(table) {
+  try {
+    return window.dash_ag_grid.getApi(table);
+  } catch {
+    return null;
+  }
+}
+
+/** The grid of a table, when it is drawn; null if there is no such thing. */
+export async function drawnGrid(table) {
+  try {
+    return await window.dash_ag_grid.getApiAsync(table);
+  } catch (error) {
+    warn("dash_ag_grid.getApiAsync", error);
+    return null;
+  }
+}
