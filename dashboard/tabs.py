@@ -2,20 +2,16 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from itertools import count, islice
 from typing import Any, Protocol
 
 from dash.exceptions import WebsocketDisconnected
-from plotly.utils import PlotlyJSONEncoder
 
-from dashboard.address import Address, ProcessList
-from dashboard.boards.board import Board
+from dashboard.address import Address
 from dashboard.boards.mirror import Mirror, listening
 from dashboard.boards.rows import Row
-from dashboard.view.process import process_panel
-from dashboard.view.tiles import tiles
+from dashboard.view.shown import View
 
 # A tab is told at most this often, and something at least this often.
 PUSH_SECONDS = 0.2
@@ -35,9 +31,6 @@ ASK_SECONDS = 0.05
 # Never twice the same: a tab may still hold what was told before this process began.
 _numbers = count(time.time_ns() // 1_000_000)
 
-Props = dict[tuple[str, str], Any]
-Tables = dict[str, dict[str, Row]]
-
 
 class TabSocket(Protocol):
     """The part of Dash's WebSocket callback that is used."""
@@ -53,90 +46,6 @@ class TabSocket(Protocol):
         prop_name: str,
         timeout: float = ...,  # noqa: ASYNC109  # Dash has it so
     ) -> Any: ...
-
-
-class View:
-    """An address, with the boards that show it."""
-
-    def __init__(self, mirror: Mirror, address: Address) -> None:
-        self._mirror = mirror
-        self.address = address
-        self.process = mirror.process(address.process) if address.process else None
-        worker = address.worker or (self.process.worker if self.process else None)
-        wanted = address.processes or (ProcessList(worker) if worker else None)
-        self.worker = worker
-        self.processes = mirror.processes(wanted) if wanted else None
-        self.runs = mirror.runs(worker) if worker and self.process else None
-        self.figures = mirror.figures(address.range, worker)
-
-    @property
-    def boards(self) -> list[Board]:
-        boards: list[Board | None] = [
-            self._mirror.workers,
-            self.figures,
-            self.processes,
-            self.process,
-            self.runs,
-        ]
-        return [board for board in boards if board is not None]
-
-    @property
-    def is_settled(self) -> bool:
-        """False when a process was named without its worker, which is known by now."""
-        return self.worker is not None or self.process is None or self.process.worker is None
-
-    def tables(self) -> Tables:
-        """The rows of each table, by id."""
-        return {
-            "workers": dict(self._mirror.workers.rows),
-            "processes": self.processes.rows if self.processes else {},
-            "tasks": self.process.rows if self.process else {},
-        }
-
-    def props(self) -> Props:
-        """Everything else that is shown, except what changes with time alone."""
-        name = self._mirror.workers.name_of(self.worker)
-        figures: Props = {}
-        if self.figures.is_loaded:  # until then what was shown stays, with its title
-            figures[("tiles", "children")] = tiles(self.figures)
-            figures[("slots", "data")] = {"worker": name, "slots": self.figures.chart}
-        return figures | {
-            ("process", "children"): self._process_panel(),
-            ("shown", "data"): {
-                "worker": self.worker,
-                "workerName": name,
-                "process": self.address.process,
-                "nextStart": self.processes.next_start if self.processes else None,
-                "start": self.address.processes.start if self.address.processes else "",
-                "loading": [name for name, board in self._named() if not board.is_loaded],
-                "problem": next((b.problem for b in self.boards if b.problem), None),
-            },
-        }
-
-    def _process_panel(self) -> list[Any]:
-        if self.process is None:
-            return []
-        others = self.runs.beside(self.process.id) if self.runs else None
-        return process_panel(self.process, others)
-
-    def _named(self) -> list[tuple[str, Board]]:
-        boards: list[tuple[str, Board | None]] = [
-            ("workers", self._mirror.workers),
-            ("processes", self.processes),
-            ("tasks", self.process),
-        ]
-        return [(name, board) for name, board in boards if board is not None]
-
-    def status(self, *, live: bool) -> dict[str, Any]:
-        """How far what is shown can be trusted; times in milliseconds since 1970."""
-        api = self._mirror.api
-        return {
-            "live": live,
-            "now": time.time() * 1000,
-            "problem": api.problem,
-            "seenAt": api.seen_at and api.seen_at * 1000,
-            "health": api.health,
-        }
 
 
 class Tab:
@@ -190,19 +99,14 @@ class Tab:
                 continue
 
     def _tell(self, view: View) -> None:
-        for key, value in view.props().items():
-            encoded = _encoded(value)
-            if self._props.get(key) != encoded:
-                self._props[key] = encoded
-                self._socket.set_prop_sync(*key, value)
+        for key, drawn in view.props().items():
+            if self._props.get(key) != drawn.text:
+                self._props[key] = drawn.text
+                self._socket.set_prop_sync(*key, drawn.value)
         self._number = next(_numbers)
         changes = {name: self._change(name, rows) for name, rows in view.tables().items()}
-        told = {
-            "number": self._number,
-            "status": view.status(live=True),
-            "tables": {name: change for name, change in changes.items() if change},
-        }
-        self._socket.set_prop_sync("told", "data", told)
+        tables = {name: change for name, change in changes.items() if change}
+        self._socket.set_prop_sync("told", "data", _told(view, self._number, tables))
 
     async def _until_taken(self) -> None:
         """Waits until the tab has taken all of it: the next change would replace this one.
@@ -272,11 +176,26 @@ class Tabs:
         return True
 
 
-def whole(view: View) -> Props:
+def whole(view: View) -> dict[tuple[str, str], Any]:
     """Everything that a tab shows, for tabs that cannot be told of changes."""
     tables = {table: {"rows": list(rows.values())} for table, rows in view.tables().items()}
-    told = {"number": None, "status": view.status(live=False), "tables": tables}
-    return view.props() | {("told", "data"): told}
+    props = {key: drawn.value for key, drawn in view.props().items()}
+    return props | {("told", "data"): _told(view, None, tables)}
+
+
+def _told(view: View, number: int | None, tables: dict[str, Any]) -> dict[str, Any]:
+    """Rows, with what says how far they can be trusted.
+
+    Args:
+        number: None when the tab cannot be told of changes
+    """
+    return {
+        "number": number,
+        "status": view.status(live=number is not None),
+        "search": view.address.search,
+        "loading": view.loading(),
+        "tables": tables,
+    }
 
 
 async def loaded(view: View, seconds: float) -> View:
@@ -288,8 +207,3 @@ async def loaded(view: View, seconds: float) -> View:
                 await wake.wait()
                 wake.clear()
     return view
-
-
-def _encoded(value: Any) -> str:
-    """Components and data as the browser gets them; what is equal looks the same."""
-    return json.dumps(value, cls=PlotlyJSONEncoder)

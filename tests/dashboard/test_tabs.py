@@ -4,7 +4,7 @@ import asyncio
 
 from dashboard.address import Address
 from dashboard.boards.mirror import Mirror, listening
-from dashboard.tabs import View
+from dashboard.view.shown import View
 from tests.dashboard.reporter import Reporter
 
 

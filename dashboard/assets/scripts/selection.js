@@ -7,11 +7,10 @@ export const DRAWN_MILLISECONDS = 50;
 
 let shown = null; // as the server says it last
 
-/** Notes what the server says it shows, and which tables it still loads. */
+/** Notes what the server says it shows. */
 export function select(told) {
   shown = told;
   setTimeout(mark, DRAWN_MILLISECONDS);
-  setTimeout(markLoading, DRAWN_MILLISECONDS);
 }
 
 export function openRow(table, params) {
@@ -38,14 +37,8 @@ function mark() {
   }
 }
 
-function markLoading() {
-  for (const table of ["workers", "processes", "tasks"]) {
-    const grid = find(table);
-    if (grid) grid.setGridOption("loading", !shown || shown.loading.includes(table));
-  }
-}
-
-function find(table) {
+/** The grid of a table; null while it is not drawn. */
+export function find(table) {
   try {
     return window.dash_ag_grid.getApi(table);
   } catch {
