@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
@@ -64,6 +64,8 @@ class Address:
     process: str | None = None
     range: str = "1h"
     processes: ProcessList | None = None
+    # As it was written, for the browser to know it again.
+    search: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, search: str) -> "Address":
@@ -88,6 +90,7 @@ class Address:
             )
             if worker
             else None,
+            search,
         )
 
 

@@ -26,12 +26,17 @@ PING_SECONDS = 4
 PONG_SECONDS = 4
 # The API takes 100 operations on a socket.
 MAX_SUBSCRIPTIONS = 90
+MAX_QUERIES = 8
 GONE = "the API cannot be reached"
 FAULTS = (TransportError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class ApiGone(Exception):
     """The API cannot be reached, or refuses; the text says which, for people."""
+
+
+class Refused(ApiGone):
+    """The API answers, and says no: the same question will get the same answer."""
 
 
 class CursorExpired(Exception):
@@ -64,14 +69,17 @@ class Api:
     `run` keeps it; whatever was subscribed raises ApiGone when it breaks.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, max_subscriptions: int = MAX_SUBSCRIPTIONS) -> None:
         self._graphql = f"{url}/graphql"
         self._health = f"{url}/health"
         self._authorization = {"Authorization": f"Bearer {token}"}
         self._socket: AsyncClientSession | None = None
         self._tried = asyncio.Event()
+        self._opened = asyncio.Event()
         self._lost = asyncio.Event()
+        self._queries = asyncio.Semaphore(MAX_QUERIES)
         self._subscriptions = 0
+        self._max_subscriptions = max_subscriptions
         self.problem: str | None = "connecting"
         self.seen_at: float | None = None
         # What it says of itself: ok, degraded (the live feed is gone) or down (the database is).
@@ -80,7 +88,21 @@ class Api:
     @property
     def is_full(self) -> bool:
         """Whether the socket takes no more subscriptions."""
-        return self._subscriptions >= MAX_SUBSCRIPTIONS
+        return self._subscriptions >= self._max_subscriptions
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a socket, as far as is known."""
+        return self._socket is not None
+
+    async def connected(self) -> None:
+        """Returns once there is a socket."""
+        await self._opened.wait()
+
+    async def lost(self) -> None:
+        """Raises ApiGone once there is no socket any more."""
+        await self._lost.wait()
+        raise ApiGone(self.problem or GONE)
 
     async def run(self) -> None:
         """Keeps the socket and looks after the API's health, for ever."""
@@ -91,21 +113,32 @@ class Api:
 
     async def _keep_socket(self, http: aiohttp.ClientSession) -> None:
         while True:
-            self._lost.clear()
             try:
                 async with Client(
                     transport=self._transport(http), execute_timeout=TIMEOUT_SECONDS
                 ) as session:
-                    self._socket = session
-                    self.seen_at, self.problem = time.time(), None
-                    self._tried.set()
+                    self._open(session)
                     await self._lost.wait()
             except FAULTS:
                 self.problem = await self._reason(http)
             finally:
-                self._socket = None
+                self._lose()
             self._tried.set()
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _open(self, session: AsyncClientSession) -> None:
+        self._lost.clear()
+        self._socket = session
+        self.seen_at, self.problem = time.time(), None
+        self._tried.set()
+        self._opened.set()
+
+    def _lose(self) -> None:
+        """Has the socket opened anew: gql notices that one is dead, but leaves it so."""
+        if self._socket is not None:
+            self._socket, self.problem = None, GONE
+        self._opened.clear()
+        self._lost.set()
 
     async def _reason(self, http: aiohttp.ClientSession) -> str:
         """Why there is no socket: gql does not tell with which code it was closed."""
@@ -152,11 +185,12 @@ class Api:
 
     async def query(self, name: str, **variables: Any) -> dict[str, Any]:
         """The data that a query answers. Raises ApiGone."""
-        session = await self._session()
-        try:
-            data: dict[str, Any] = await session.execute(_request(name, variables))
-        except FAULTS as fault:
-            raise ApiGone(_sentence(fault)) from fault
+        async with self._queries:
+            session = await self._session()
+            try:
+                data: dict[str, Any] = await session.execute(_request(name, variables))
+            except FAULTS as fault:
+                raise self._reading(fault, session) from fault
         return data
 
     async def changes(self, name: str, **variables: Any) -> AsyncGenerator[dict[str, Any]]:
@@ -169,34 +203,37 @@ class Api:
                     self.seen_at = time.time()
                     yield result["changes"]
             raise ApiGone(GONE)
-        except TransportQueryError as refusal:
-            if _code(refusal) == "CURSOR_EXPIRED":
-                raise CursorExpired from refusal
-            raise ApiGone(_sentence(refusal)) from refusal
         except FAULTS as fault:
-            self.problem = GONE
-            self._lost.set()
-            raise ApiGone(_sentence(fault)) from fault
+            raise self._reading(fault, session) from fault
         finally:
             self._subscriptions -= 1
+
+    def _reading(self, fault: Exception, session: AsyncClientSession) -> Exception:
+        """What a fault means; those of a dead socket have it opened anew."""
+        match fault:
+            case TransportQueryError():
+                return _refusal(fault)
+            case TimeoutError():
+                # Slow, maybe; a dead socket is noticed by its pings.
+                return ApiGone("the API does not answer")
+            case _:
+                if session is self._socket:
+                    self._lose()
+                return ApiGone(GONE)
 
 
 def _request(name: str, variables: dict[str, Any]) -> GraphQLRequest:
     return GraphQLRequest(operation(name), variable_values=variables)
 
 
-def _code(refusal: TransportQueryError) -> str | None:
-    errors = refusal.errors or [{}]
-    code: str | None = errors[0].get("extensions", {}).get("code")
-    return code
-
-
-def _sentence(fault: BaseException) -> str:
-    """What an operator is told."""
-    match fault:
-        case TransportQueryError(errors=[{"message": message}, *_]):
-            return str(message)
-        case TimeoutError():
-            return "the API does not answer"
+def _refusal(refusal: TransportQueryError) -> ApiGone | CursorExpired:
+    error = (refusal.errors or [{}])[0]
+    message = str(error.get("message", GONE))
+    match error.get("extensions", {}).get("code"):
+        case "CURSOR_EXPIRED":
+            return CursorExpired()
+        # What may be otherwise in a moment.
+        case None | "UNAVAILABLE" | "INTERNAL":
+            return ApiGone(message)
         case _:
-            return GONE
+            return Refused(message)

@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from itertools import count, islice
 from typing import Any, Protocol
 
 from dash.exceptions import WebsocketDisconnected
-from plotly.utils import PlotlyJSONEncoder
 
 from dashboard.address import Address
 from dashboard.boards.mirror import Mirror, listening
@@ -101,19 +99,14 @@ class Tab:
                 continue
 
     def _tell(self, view: View) -> None:
-        for key, value in view.props().items():
-            encoded = _encoded(value)
-            if self._props.get(key) != encoded:
-                self._props[key] = encoded
-                self._socket.set_prop_sync(*key, value)
+        for key, drawn in view.props().items():
+            if self._props.get(key) != drawn.text:
+                self._props[key] = drawn.text
+                self._socket.set_prop_sync(*key, drawn.value)
         self._number = next(_numbers)
         changes = {name: self._change(name, rows) for name, rows in view.tables().items()}
-        told = {
-            "number": self._number,
-            "status": view.status(live=True),
-            "tables": {name: change for name, change in changes.items() if change},
-        }
-        self._socket.set_prop_sync("told", "data", told)
+        tables = {name: change for name, change in changes.items() if change}
+        self._socket.set_prop_sync("told", "data", _told(view, self._number, tables))
 
     async def _until_taken(self) -> None:
         """Waits until the tab has taken all of it: the next change would replace this one.
@@ -183,6 +176,34 @@ class Tabs:
         return True
 
 
-def _encoded(value: Any) -> str:
-    """Components and data as the browser gets them; what is equal looks the same."""
-    return json.dumps(value, cls=PlotlyJSONEncoder)
+def whole(view: View) -> dict[tuple[str, str], Any]:
+    """Everything that a tab shows, for tabs that cannot be told of changes."""
+    tables = {table: {"rows": list(rows.values())} for table, rows in view.tables().items()}
+    props = {key: drawn.value for key, drawn in view.props().items()}
+    return props | {("told", "data"): _told(view, None, tables)}
+
+
+def _told(view: View, number: int | None, tables: dict[str, Any]) -> dict[str, Any]:
+    """Rows, with what says how far they can be trusted.
+
+    Args:
+        number: None when the tab cannot be told of changes
+    """
+    return {
+        "number": number,
+        "status": view.status(live=number is not None),
+        "search": view.address.search,
+        "loading": view.loading(),
+        "tables": tables,
+    }
+
+
+async def loaded(view: View, seconds: float) -> View:
+    """Waits for the boards to be loaded, so long at most; then it shows what is there."""
+    wake = asyncio.Event()
+    with contextlib.suppress(TimeoutError), listening(view.boards, wake):
+        async with asyncio.timeout(seconds):
+            while not all(board.is_loaded or board.problem for board in view.boards):
+                await wake.wait()
+                wake.clear()
+    return view

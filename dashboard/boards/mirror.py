@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from dashboard.address import ProcessList
-from dashboard.api import Api, ApiGone, CursorExpired
-from dashboard.boards.board import Board, Outdated, Subscription
+from dashboard.api import Api
+from dashboard.boards.board import Board
+from dashboard.boards.following import Follower
 from dashboard.boards.overview import FiguresBoard, WorkersBoard
-from dashboard.boards.processes import ProcessBoard, ProcessesBoard, RunsBoard
+from dashboard.boards.processes import ProcessBoard, ProcessesBoard
+from dashboard.boards.runs import RunsBoard
+from dashboard.supervision import Supervisor
 
-# Totals follow the changes at most this often, and the clock at least this often.
-FIGURES_SECONDS = 1.0
-REFRESH_SECONDS = 15.0
-RETRY_SECONDS = 1.0
 # A board outlives its last tab a little: tabs are reloaded, and fallen-back ones ask every 15 s.
 LINGER_SECONDS = 30.0
 
@@ -27,15 +27,27 @@ class Mirror:
     def __init__(self, api: Api) -> None:
         self.api = api
         self.workers = WorkersBoard(self._wake_figures)
+        self._supervisor = Supervisor()
         self._boards: dict[Hashable, Board] = {}
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+
+    @property
+    def health(self) -> dict[str, Any]:
+        """`degraded` while what is shown is not fresh, with what is wrong.
+
+        `faults` are what failed as nobody foresaw, and did not get over it yet.
+        """
+        of_api, faults = self.api.problem or self.api.health, self._supervisor.faults
+        is_fresh = of_api == "ok" and not faults
+        return {"status": "ok" if is_fresh else "degraded", "api": of_api, "faults": faults}
 
     async def run(self) -> None:
         """Follows the workers, whom every tab shows; and ends everything when it is cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.api.run())
-                group.create_task(self._follow(self.workers))
+                keeping = self._supervisor.keep("api", "The connection to the API", self.api.run)
+                group.create_task(keeping)
+                group.create_task(self.follow("workers", self.workers))
         finally:
             for task in self._tasks.values():
                 task.cancel()
@@ -43,7 +55,8 @@ class Mirror:
 
     def figures(self, range_: str, worker: str | None) -> FiguresBoard:
         """The board of the totals and the chart."""
-        return self._open(("figures", range_, worker), lambda: FiguresBoard(range_, worker))
+        key = ("figures", range_, worker)
+        return self._open(key, lambda: FiguresBoard(range_, worker, self.workers))
 
     def processes(self, wanted: ProcessList) -> ProcessesBoard:
         """The board of a page of processes."""
@@ -61,10 +74,15 @@ class Mirror:
         board = self._boards.get(key)
         if board is None:
             board = self._boards[key] = create()
-            self._tasks[key] = asyncio.create_task(self._follow(board), name=f"board {key}")
+            self._tasks[key] = asyncio.create_task(self.follow(key, board), name=f"board {key}")
             self._close_later(key, board)
         board.used_at = asyncio.get_running_loop().time()
         return cast(AnyBoard, board)
+
+    async def follow(self, key: Hashable, board: Board) -> None:
+        """Keeps a board fresh until it is cancelled, whatever happens to it."""
+        follower = Follower(self.api, board, partial(self._supervisor.recovered, key))
+        await self._supervisor.keep(key, type(board).__name__, follower.run)
 
     def _close_later(self, key: Hashable, board: Board) -> None:
         """Ends it some time after the last tab."""
@@ -78,49 +96,6 @@ class Mirror:
                 self._tasks.pop(key).cancel()
 
         loop.call_later(LINGER_SECONDS, close)
-
-    async def _follow(self, board: Board) -> None:
-        while True:
-            try:
-                await board.load(self.api)
-                board.problem = None
-                board.touch()
-                await self._until_stale(board)
-            except ApiGone as gone:
-                board.problem = str(gone)
-                board.touch()
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _until_stale(self, board: Board) -> None:
-        """Takes in changes until the board has to be asked for anew."""
-        if isinstance(board, FiguresBoard):
-            await asyncio.sleep(FIGURES_SECONDS)
-            await board.until_stale(REFRESH_SECONDS)
-        elif self.api.is_full:
-            await asyncio.sleep(REFRESH_SECONDS)
-        else:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for subscription in board.subscriptions:
-                        group.create_task(self._listen(board, subscription))
-            except* CursorExpired:
-                pass
-            except* Outdated:
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _listen(self, board: Board, subscription: Subscription) -> None:
-        """Resumes behind the last cursor whenever the API comes back. Raises CursorExpired."""
-        cursor = board.cursor
-        while True:
-            try:
-                async for event in self.api.changes(
-                    subscription.name, **subscription.variables, after=cursor
-                ):
-                    cursor = event["cursor"]
-                    subscription.apply(event)
-                    board.touch()
-            except ApiGone:
-                await asyncio.sleep(RETRY_SECONDS)
 
     def _wake_figures(self) -> None:
         for board in self._boards.values():

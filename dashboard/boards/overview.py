@@ -1,7 +1,5 @@
 """The boards of the overview: all workers, and the figures."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -66,22 +64,21 @@ class WorkersBoard(Board):
 class FiguresBoard(Board):
     """Totals, the last hour, and the activity chart; of one worker when it is named."""
 
-    def __init__(self, range_: str, worker: str | None) -> None:
+    def __init__(self, range_: str, worker: str | None, workers: WorkersBoard) -> None:
         super().__init__()
         self._length, self._slot = RANGES[range_]
         self._worker = worker
-        self.stale = asyncio.Event()
+        self._workers = workers
         self.summary: Node = {}
         self.chart: list[Node] = []
         self.last_hour: list[Node] = []
 
-    async def until_stale(self, seconds: float) -> None:
-        """Returns when workers changed, or after so long: the clock moves the chart as well."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stale.wait(), seconds)
+    @property
+    def is_live(self) -> bool:
+        """They follow the workers: whatever starts or ends changes the counts of one."""
+        return self._workers.is_live and self._workers.problem is None
 
     async def load(self, api: Api) -> None:
-        self.stale.clear()
         now = datetime.now(UTC)
         data = await api.query(
             "figures",

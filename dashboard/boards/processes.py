@@ -1,29 +1,32 @@
-"""The boards of processes: a page of them, one with its tasks, and those that ended last."""
+"""The boards of a page of processes, and of one process with its tasks."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.address import PERIODS, STATUSES, ProcessList, instant
 from dashboard.api import Api
-from dashboard.boards.board import Board, Event, Outdated, Subscription, newer
-from dashboard.boards.rows import Node, Row, process_row, task_row
+from dashboard.boards.board import Board, Event, Subscription, newer
+from dashboard.boards.rows import Node, Row, by_id, process_row, task_row
 
 PAGE_SIZE = 100
-# Ended runs that a process is seen beside.
-COMPARED = 10
 
 
 class ProcessesBoard(Board):
     """One page of the processes of a worker."""
 
+    # Where many processes come and go, a page that is not full is asked for again and again.
+    pause_seconds = 2.0
+
     def __init__(self, wanted: ProcessList, size: int = PAGE_SIZE) -> None:
         super().__init__()
         self._wanted = wanted
         self._size = size
+        self._period: timedelta | None = PERIODS[wanted.period]
+        self.ages = self._period is not None
         self.processes: dict[str, Node] = {}
         self.next_start: str | None = None
-        self._since: datetime | None = None
+        # Where the next page begins, if there is one; rows that leave do not move it.
+        self._last_rank = ""
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -46,12 +49,17 @@ class ProcessesBoard(Board):
         if both:
             rows += [("rest", edge) for edge in data["rest"]["edges"]]
             more = more or data["rest"]["pageInfo"]["hasNextPage"] or len(rows) > self._size
-        rows = rows[: self._size]
-        self.next_start = (
-            ProcessList.start_after(rows[-1][0], rows[-1][1]["cursor"]) if more and rows else None
-        )
-        self.processes = {edge["node"]["id"]: edge["node"] for _, edge in rows}
+        self._hold(rows[: self._size], more=more)
         self.cursor, self.is_loaded = data["feedCursor"], True
+
+    def _hold(self, rows: list[tuple[str, Any]], *, more: bool) -> None:
+        self.processes = by_id(edge["node"] for _, edge in rows)
+        if more and rows:
+            part, last = rows[-1]
+            self.next_start = ProcessList.start_after(part, last["cursor"])
+            self._last_rank = self.rank(last["node"])
+        else:
+            self.next_start, self._last_rank = None, ""
 
     def _filter(self, part: str, errors_first: bool) -> dict[str, Any]:
         chosen: dict[str, Any] = {"workerIds": [self._wanted.worker]}
@@ -59,9 +67,8 @@ class ProcessesBoard(Board):
             chosen["status"] = ["ERROR"] if part == "first" else ["RUNNING", "SUCCESS"]
         elif status := STATUSES[self._wanted.status]:
             chosen["status"] = [status]
-        if period := PERIODS[self._wanted.period]:
-            self._since = datetime.now(UTC) - period
-            chosen["startedAfter"] = instant(self._since)
+        if self._period:
+            chosen["startedAfter"] = instant(datetime.now(UTC) - self._period)
         return chosen
 
     def _apply(self, event: Event) -> None:
@@ -70,7 +77,7 @@ class ProcessesBoard(Board):
         if event["kind"] != "REMOVED" and not newer(known, node):
             return  # told again
         if event["kind"] == "REMOVED" or not self._matches(node):
-            self.processes.pop(node["id"], None)
+            self._drop(node["id"])
         elif known is not None:
             self.processes[node["id"]] = node
         elif not self._wanted.start and self._belongs_on_first_page(node):
@@ -78,18 +85,30 @@ class ProcessesBoard(Board):
             if len(self.processes) > 2 * self._size:
                 # Rows that fall off its end would be on no page: the next one begins behind the
                 # last row that was asked for.
-                raise Outdated
+                self.stale.set()
+
+    def age(self) -> bool:
+        gone = [id_ for id_, node in self.processes.items() if self._is_too_old(node)]
+        for id_ in gone:
+            self._drop(id_)
+        return bool(gone)
+
+    def _drop(self, id_: str) -> None:
+        was_there = self.processes.pop(id_, None) is not None
+        if was_there and self.next_start and len(self.processes) < self._size:
+            self.stale.set()  # the next ones fill it up
 
     def _matches(self, node: Node) -> bool:
         status = STATUSES[self._wanted.status]
         return status is None or node["status"] == status
 
-    def _belongs_on_first_page(self, node: Node) -> bool:
-        if self._since and datetime.fromisoformat(node["startedAt"]) < self._since:
+    def _is_too_old(self, node: Node) -> bool:
+        if self._period is None:
             return False
-        if self.next_start is None:
-            return True
-        return self.rank(node) > min(map(self.rank, self.processes.values()))
+        return datetime.fromisoformat(node["startedAt"]) < datetime.now(UTC) - self._period
+
+    def _belongs_on_first_page(self, node: Node) -> bool:
+        return not self._is_too_old(node) and self.rank(node) > self._last_rank
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -110,6 +129,8 @@ class ProcessBoard(Board):
         self.id = process
         self.process: Node | None = None
         self.tasks: dict[str, Node] = {}
+        # Made once for all tabs; a task may be one of thousands.
+        self.rows: dict[str, Row] = {}
         self.worker: str | None = None
 
     @property
@@ -125,57 +146,22 @@ class ProcessBoard(Board):
         process = data["process"]
         if process is not None:
             self.worker = process.pop("worker")["id"]
-            self.tasks = _by_id(process.pop("tasks"))
+            self.tasks = by_id(process.pop("tasks"))
+            self.rows = {id_: task_row(task) for id_, task in self.tasks.items()}
         self.process = process
         self.cursor, self.is_loaded = data["feedCursor"], True
-
-    @property
-    def rows(self) -> dict[str, Row]:
-        """Its tasks, as the table shows them."""
-        return {id_: task_row(node) for id_, node in self.tasks.items()}
 
     def _apply_task(self, event: Event) -> None:
         node = event["node"]
         if event["kind"] == "REMOVED":
             self.tasks.pop(node["id"], None)
+            self.rows.pop(node["id"], None)
         elif newer(self.tasks.get(node["id"]), node):
             self.tasks[node["id"]] = node
+            self.rows[node["id"]] = task_row(node)
 
     def _apply_process(self, event: Event) -> None:
         if event["kind"] == "REMOVED":
             self.process = None
         elif newer(self.process, event["node"]):
             self.process = event["node"]
-
-
-class RunsBoard(Board):
-    """The processes of a worker that ended last, with their tasks: what a run is compared with."""
-
-    def __init__(self, worker: str) -> None:
-        super().__init__()
-        self._worker = worker
-        self._runs: dict[str, Node] = {}
-
-    @property
-    def subscriptions(self) -> list[Subscription]:
-        return [Subscription("run_ends", {"worker": self._worker}, self._apply)]
-
-    async def load(self, api: Api) -> None:
-        data = await api.query("runs", worker=self._worker, size=COMPARED + 1)
-        self._runs = _by_id(edge["node"] for edge in data["processes"]["edges"])
-        self.cursor, self.is_loaded = data["feedCursor"], True
-
-    def beside(self, process: str) -> list[Node] | None:
-        """The other ones, newest first, COMPARED at most; None while they are not known."""
-        if not self.is_loaded:
-            return None
-        return [run for id_, run in self._runs.items() if id_ != process][:COMPARED]
-
-    def _apply(self, event: Event) -> None:
-        is_shown, is_removed = event["node"]["id"] in self._runs, event["kind"] == "REMOVED"
-        if is_shown == is_removed:  # one more, or one less
-            raise Outdated
-
-
-def _by_id(nodes: Iterable[Node]) -> dict[str, Node]:
-    return {node["id"]: node for node in nodes}

@@ -1,9 +1,15 @@
 """Nodes of the API as rows of the tables; the browser formats times and durations."""
 
+from collections.abc import Iterable
 from typing import Any
 
 Node = dict[str, Any]
 Row = dict[str, Any]
+
+
+def by_id(nodes: Iterable[Node]) -> dict[str, Node]:
+    """Nodes as boards hold them, in the order that the API gave them."""
+    return {node["id"]: node for node in nodes}
 
 
 def worker_row(node: Node) -> Row:
@@ -50,6 +56,7 @@ def task_row(node: Node) -> Row:
         "version": node["version"],
         "status": node["status"],
         "started": node["startedAt"],
+        "ended": node["endedAt"],
         "runtime": None if runs else node["runtimeSeconds"],
     }
 

@@ -13,20 +13,25 @@ FAILED_MARK = " ✕"
 COLUMNS = 6
 
 
-def comparison(process: Node, tasks: list[Node], others: list[Node] | None) -> Content:
-    """Runtimes per step beside those of the runs before."""
-    if not others or not tasks:
+def comparison(process: Node, steps: list[Node], others: list[Node] | None, count: int) -> Content:
+    """Runtimes of its first steps beside those of the runs before.
+
+    Args:
+        count: of all its steps
+    """
+    if not others or not steps:
         return []
-    rows = [_step(task, others) for task in tasks]
+    rows = [_step(task, others) for task in steps]
     table = html.Table(
         [html.Thead(_head(others)), html.Tbody(rows), html.Tfoot(_total(process, others))],
         className="comparison",
     )
+    rest = [html.P(f"The first {len(steps)} of {count:,} steps.")] if count > len(steps) else []
     return [
         html.H3("Beside the runs that ended last"),
         html.Div(
-            table,
-            className="scrolls",
+            [table, *rest],
+            className="scrolls tall",
             tabIndex=0,
             role="region",
             **attributes(aria_label="Runtimes per step of the latest runs"),
@@ -43,7 +48,8 @@ def _step(task: Node, others: list[Node]) -> html.Tr:
     return html.Tr(
         [
             html.Th(task["name"], scope="row"),
-            html.Td([runtime(task), FAILED_MARK if task["status"] == "ERROR" else ""]),
+            # Written by the browser, of the row of the task.
+            html.Td(**attributes(data_step=str(task["position"]))),
             html.Td(_median(others, task["position"])),
             *(_cell(run, task["position"]) for run in others[:COLUMNS]),
         ]

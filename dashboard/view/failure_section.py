@@ -58,8 +58,17 @@ def _before(runs: list[Node] | None, failed: Node | None) -> str:
         told = "The other latest run failed"
     if failed:
         same = sum(_status_at(run, failed["position"]) == "ERROR" for run in failures)
-        told += f", {same} at this step"
+        told += f", {_at_this_step(same, len(failures))}"
     return f"{told}."
+
+
+def _at_this_step(same: int, failures: int) -> str:
+    """How many of the failures were at the step that failed now."""
+    if failures == 1:
+        return "at this step, too" if same else "but not at this step"
+    if same in (0, failures):
+        return "all at this step" if same else "none at this step"
+    return f"{same} at this step"
 
 
 def _status_at(run: Node, position: int) -> str | None:

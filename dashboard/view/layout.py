@@ -91,7 +91,13 @@ def _activity() -> html.Div:
     return html.Div(
         [
             html.Div(
-                [html.H2("Activity", id="activity-title"), legend, ranges], className="panel-head"
+                [
+                    html.H2("Activity", id="activity-title"),
+                    _freshness("activity"),
+                    legend,
+                    ranges,
+                ],
+                className="panel-head",
             ),
             _chart(),
         ],
@@ -122,6 +128,11 @@ def _panel(kind: str, head: list[Any], *body: Any) -> html.Section:
     )
 
 
+def _freshness(panel: str) -> html.Span:
+    """Where the browser says how far a panel can be trusted; nothing while it is live."""
+    return html.Span(className="freshness", **attributes(data_panel=panel))
+
+
 def _workers() -> html.Section:
     label = html.Label("Search workers by name", htmlFor="name", className="unseen")
     search = dcc.Input(
@@ -135,7 +146,13 @@ def _workers() -> html.Section:
     words = [("all", "All"), ("online", "Online"), ("offline", "Offline")]
     return _panel(
         "workers",
-        [html.H2("Workers"), label, search, _segments("presence", "Status of workers", words)],
+        [
+            html.H2("Workers"),
+            _freshness("workers"),
+            label,
+            search,
+            _segments("presence", "Status of workers", words),
+        ],
         html.Div(
             table("workers", WORKERS, "No worker has registered yet."), className="panel-body"
         ),
@@ -155,6 +172,7 @@ def _processes() -> html.Section:
         "processes",
         [
             html.H2("Processes", id="processes-title"),
+            _freshness("processes"),
             _segments("state", "Status", [(word, word.capitalize()) for word in STATUSES]),
             _choice("period", "Started within", [(word, WORDS[word]) for word in PERIODS]),
             _choice("order", "Order", [(word, WORDS[word]) for word in ORDERS]),
@@ -165,12 +183,27 @@ def _processes() -> html.Section:
 
 
 def _process() -> html.Section:
+    # The browser draws the timeline and the reports, of rows as those of the tables.
+    bars = html.Div(
+        id="timeline",
+        className="timeline tall",
+        tabIndex=0,
+        role="group",
+        **attributes(aria_label="Timeline"),
+    )
+    parts = [
+        html.Div(id="facts"),
+        html.Div(id="failure"),
+        html.Div([html.H3("Timeline"), bars], id="times", hidden=True),
+        html.Div(id="comparison"),
+        html.Div(id="reports"),
+    ]
     tasks = table("tasks", TASKS, "It has no tasks.", domLayout="autoHeight")
     return _panel(
         "process",
-        [html.H2("Process")],
+        [html.H2("Process"), _freshness("process")],
         html.Div(
-            [html.Div(id="process"), html.H3("Tasks"), html.Div(tasks)],
+            [*parts, html.H3("Tasks"), html.Div(tasks, id="tasks-box")],
             className="panel-body scrolls",
         ),
     )

@@ -2,54 +2,117 @@
 
 from dash import html
 
+from dashboard.boards.board import Board
 from dashboard.boards.processes import ProcessBoard
-from dashboard.boards.rows import Node, state
+from dashboard.boards.rows import Node, Row, state
+from dashboard.boards.runs import STEPS, RunsBoard
 from dashboard.view.comparison import comparison
+from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.failure import read_failure
 from dashboard.view.failure_section import failure_section
-from dashboard.view.timeline import timeline
-from dashboard.view.words import Content, badge, copy_button, moment, runtime, text_block
+from dashboard.view.words import Content, badge, copy_button, moment, runtime
+
+PARTS = ("facts", "failure", "comparison")
 
 
-def process_panel(board: ProcessBoard, others: list[Node] | None) -> Content:
-    """How it ended, where the time went, how others went.
+def process_parts(board: ProcessBoard, runs: RunsBoard | None) -> dict[str, Drawn]:
+    """How it ended, and how others went, each drawn when something in it changed.
 
-    Of others nothing is said while they are not known (None).
+    Where the time went is drawn by the browser, of the rows of the tasks.
     """
+    others = runs.beside(board.id) if runs else None
+    beside = (runs.worker, runs.version) if runs else None
+    return {
+        "facts": draw_once(board, "facts", board.version, lambda: _facts(board)),
+        "failure": draw_once(
+            board, "failure", (board.version, beside), lambda: _failure(board, others)
+        ),
+        "comparison": draw_once(
+            board,
+            "comparison",
+            (_compared(board), beside),
+            lambda: _comparison(board, runs, others),
+        ),
+    }
+
+
+def reports(board: ProcessBoard) -> dict[str, Row]:
+    """What tasks said, other than the failure that is shown above, by the tasks' ids."""
+    failed = _failed(board)
+    # By task, since reading what thousands said takes long, and one of them changes at a time.
+    known: dict[str, tuple[int, Row | None]] = board.drawings.setdefault("reports", {})
+    for id_, task in board.tasks.items():
+        if id_ not in known or known[id_][0] != task["revision"]:
+            known[id_] = (task["revision"], _report(task))
+    if len(known) > len(board.tasks):
+        for id_ in known.keys() - board.tasks.keys():
+            del known[id_]
+    shown = ((id_, row) for id_, (_, row) in known.items())
+    return {id_: row for id_, row in shown if row and not (failed and failed["id"] == id_)}
+
+
+def _report(task: Node) -> Row | None:
+    told = read_failure(task["details"])
+    if told is None:
+        return None
+    title = f"{task['position']} {task['name']}: details"
+    return {"id": task["id"], "position": task["position"], "title": title, "text": told.text}
+
+
+def _failed(board: ProcessBoard) -> Node | None:
+    """The first task that failed."""
+    failed = (task for task in board.tasks.values() if task["status"] == "ERROR")
+    return min(failed, key=lambda task: int(task["position"]), default=None)
+
+
+def _facts(board: ProcessBoard) -> Content:
     process = board.process
     if process is None:
-        said = board.problem or ("There is no such process." if board.is_loaded else "Loading …")
-        return [html.P(said, className="empty")]
-    tasks = sorted(board.tasks.values(), key=lambda task: task["position"])
-    failed = next((task for task in tasks if task["status"] == "ERROR"), None)
-    return [
-        _facts(process),
-        *failure_section(process, failed, others),
-        html.H3("Timeline"),
-        timeline(process, tasks),
-        *comparison(process, tasks, others),
-        *_reports(tasks, failed),
-    ]
-
-
-def _facts(process: Node) -> html.Div:
+        return [html.P(_absence(board, "There is no such process."), className="empty")]
     running = process["endedAt"] is None
-    return html.Div(
-        [
-            badge(state(process)),
-            html.Span(["started ", moment(process["startedAt"])]),
-            html.Span(["runs for " if running else "took ", runtime(process)]),
-            html.Span(f"{process['progress']:.0%} of its tasks ended"),
-            copy_button(process["id"], "Copy id"),
-        ],
-        className="facts",
-    )
-
-
-def _reports(tasks: list[Node], failed: Node | None) -> Content:
-    """What tasks said, other than the failure that is shown above."""
     return [
-        text_block(f"{task['position']} {task['name']}: details", told.text)
-        for task in tasks
-        if task is not failed and (told := read_failure(task["details"]))
+        html.Div(
+            [
+                badge(state(process)),
+                html.Span(["started ", moment(process["startedAt"])]),
+                html.Span(["runs for " if running else "took ", runtime(process)]),
+                html.Span(f"{process['progress']:.0%} of its tasks ended"),
+                copy_button(process["id"], "Copy id"),
+            ],
+            className="facts",
+        )
     ]
+
+
+def _absence(board: Board, none: str) -> str:
+    """Why there is nothing to see: there is nothing only when that is known."""
+    if board.is_loaded:
+        return none
+    return f"Not loaded: {board.problem}." if board.problem else "Loading …"
+
+
+def _failure(board: ProcessBoard, others: list[Node] | None) -> Content:
+    return failure_section(board.process, _failed(board), others) if board.process else []
+
+
+def _compared(board: ProcessBoard) -> tuple[object, ...]:
+    """What of it is in the comparison; the runtimes of its steps are written by the browser."""
+    process = board.process
+    names = ((task["position"], task["name"]) for task in _first_steps(board))
+    # The runtime of what runs is another one each time; the browser counts on.
+    ended = process and process["endedAt"] and process["runtimeSeconds"]
+    return len(board.tasks), ended, *names
+
+
+def _first_steps(board: ProcessBoard) -> list[Node]:
+    steps = (task for task in board.tasks.values() if task["position"] <= STEPS)
+    return sorted(steps, key=lambda task: int(task["position"]))
+
+
+def _comparison(board: ProcessBoard, runs: RunsBoard | None, others: list[Node] | None) -> Content:
+    if runs and runs.problem and others is None:
+        said = f"It cannot be compared with the runs before: {runs.problem}."
+        return [html.P(said, className="empty")]
+    if board.process is None:
+        return []
+    return comparison(board.process, _first_steps(board), others, len(board.tasks))

@@ -1,19 +1,20 @@
-"""What an address shows, as the browser is told it."""
+"""What an address shows: the boards, and what the browser is told of them."""
 
-import asyncio
-import contextlib
 import time
 from typing import Any
 
 from dashboard.address import Address, ProcessList
 from dashboard.boards.board import Board
-from dashboard.boards.mirror import Mirror, listening
+from dashboard.boards.mirror import Mirror
 from dashboard.boards.rows import Row
-from dashboard.view.process import process_panel
+from dashboard.view.drawing import Drawn, draw_once
+from dashboard.view.process import PARTS, process_parts, reports
 from dashboard.view.tiles import tiles
 
-Props = dict[tuple[str, str], Any]
+Props = dict[tuple[str, str], Drawn]
 Tables = dict[str, dict[str, Row]]
+
+NOTHING = Drawn.of([])
 
 
 class View:
@@ -32,61 +33,76 @@ class View:
 
     @property
     def boards(self) -> list[Board]:
-        boards: list[Board | None] = [
-            self._mirror.workers,
-            self.figures,
-            self.processes,
-            self.process,
-            self.runs,
-        ]
-        return [board for board in boards if board is not None]
+        return list(self._panels().values())
 
     @property
     def is_settled(self) -> bool:
         """False when a process was named without its worker, which is known by now."""
         return self.worker is not None or self.process is None or self.process.worker is None
 
+    def _panels(self) -> dict[str, Board]:
+        """The boards by the names of the panels that show them."""
+        panels: dict[str, Board | None] = {
+            "activity": self.figures,
+            "workers": self._mirror.workers,
+            "processes": self.processes,
+            "process": self.process,
+            "comparison": self.runs,
+        }
+        return {name: board for name, board in panels.items() if board is not None}
+
     def tables(self) -> Tables:
-        """The rows of each table, by id."""
+        """The rows of each table and list, by id."""
         return {
             "workers": dict(self._mirror.workers.rows),
             "processes": self.processes.rows if self.processes else {},
-            "tasks": self.process.rows if self.process else {},
+            "tasks": dict(self.process.rows) if self.process else {},
+            "reports": reports(self.process) if self.process else {},
         }
+
+    def loading(self) -> list[str]:
+        """The tables of which nothing is known yet, not even that they are empty."""
+        # The worker of a process has to be found before its processes are asked for.
+        processes = self.processes or self.process
+        boards = {"workers": self._mirror.workers, "processes": processes, "tasks": self.process}
+        return [name for name, board in boards.items() if board and not board.is_loaded]
 
     def props(self) -> Props:
         """Everything else that is shown, except what changes with time alone."""
         name = self._mirror.workers.name_of(self.worker)
-        figures: Props = {}
-        if self.figures.is_loaded:  # until then what was shown stays, with its title
-            figures[("tiles", "children")] = tiles(self.figures)
-            figures[("slots", "data")] = {"worker": name, "slots": self.figures.chart}
-        return figures | {
-            ("process", "children"): self._process_panel(),
-            ("shown", "data"): {
-                "worker": self.worker,
-                "workerName": name,
-                "process": self.address.process,
-                "nextStart": self.processes.next_start if self.processes else None,
-                "start": self.address.processes.start if self.address.processes else "",
-                "loading": [name for name, board in self._named() if not board.is_loaded],
-                "problem": next((b.problem for b in self.boards if b.problem), None),
-            },
+        shown = {
+            "worker": self.worker,
+            "workerName": name,
+            "process": self.address.process,
+            "nextStart": self.processes.next_start if self.processes else None,
+            "times": self._times(),
+        }
+        return self._figures(name) | self._process() | {("shown", "data"): Drawn.of(shown)}
+
+    def _figures(self, name: str | None) -> Props:
+        board = self.figures
+        if not board.is_loaded:  # until then what was shown stays, with its title
+            return {}
+        return {
+            ("tiles", "children"): draw_once(board, "tiles", board.version, lambda: tiles(board)),
+            ("slots", "data"): draw_once(
+                board,
+                "slots",
+                (board.version, name),
+                lambda: {"worker": name, "slots": board.chart},
+            ),
         }
 
-    def _process_panel(self) -> list[Any]:
-        if self.process is None:
-            return []
-        others = self.runs.beside(self.process.id) if self.runs else None
-        return process_panel(self.process, others)
+    def _process(self) -> Props:
+        parts = process_parts(self.process, self.runs) if self.process else {}
+        return {(name, "children"): parts.get(name, NOTHING) for name in PARTS}
 
-    def _named(self) -> list[tuple[str, Board]]:
-        boards: list[tuple[str, Board | None]] = [
-            ("workers", self._mirror.workers),
-            ("processes", self.processes),
-            ("tasks", self.process),
-        ]
-        return [(name, board) for name, board in boards if board is not None]
+    def _times(self) -> dict[str, str | None] | None:
+        """When the process began and ended: the length of its timeline."""
+        if self.process is None or self.process.process is None:
+            return None
+        process = self.process.process
+        return {"from": process["startedAt"], "to": process["endedAt"]}
 
     def status(self, *, live: bool) -> dict[str, Any]:
         """How far what is shown can be trusted; times in milliseconds since 1970."""
@@ -97,22 +113,5 @@ class View:
             "problem": api.problem,
             "seenAt": api.seen_at and api.seen_at * 1000,
             "health": api.health,
+            "panels": {name: board.freshness for name, board in self._panels().items()},
         }
-
-
-def whole(view: View) -> Props:
-    """Everything that a tab shows, for tabs that cannot be told of changes."""
-    tables = {table: {"rows": list(rows.values())} for table, rows in view.tables().items()}
-    told = {"number": None, "status": view.status(live=False), "tables": tables}
-    return view.props() | {("told", "data"): told}
-
-
-async def loaded(view: View, seconds: float) -> View:
-    """Waits for the boards to be loaded, so long at most; then it shows what is there."""
-    wake = asyncio.Event()
-    with contextlib.suppress(TimeoutError), listening(view.boards, wake):
-        async with asyncio.timeout(seconds):
-            while not all(board.is_loaded or board.problem for board in view.boards):
-                await wake.wait()
-                wake.clear()
-    return view

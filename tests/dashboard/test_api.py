@@ -1,6 +1,7 @@
 """The API as the dashboard sees it."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,21 @@ async def test_why_there_is_nothing_to_see_is_said_in_words(
         await client.query("workers", after=None)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_questions_alone_notice_that_the_api_was_restarted(tmp_path: Path) -> None:
+    server = MonitorServer(tmp_path, {"TOKEN": TOKEN})
+    server.start()
+    client = Api(server.url, TOKEN)
+    running = asyncio.create_task(client.run())
+    await client.query("workers", after=None)
+    server.kill()
+    with pytest.raises(ApiGone):
+        await client.query("workers", after=None)
+    server.start()
+    async with asyncio.timeout(20):
+        await client.connected()
+        assert await client.query("workers", after=None)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    server.stop()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -42,8 +43,14 @@ async def test_the_tab_says_that_the_api_is_gone_and_recovers(
         api.kill()
         await expect(connection(tab)).to_contain_text("No connection to the API", timeout=15_000)
         await expect(connection(tab)).to_contain_text("Data as of")
+        await expect(tab.locator('[data-panel="workers"]')).to_contain_text("As of")
         api.start()
         await expect(connection(tab)).to_have_text("Live", timeout=30_000)
+        with httpx.Client(
+            base_url=api.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10
+        ) as http:
+            worker = Reporter(http).register("after-the-restart")
+        await expect(row(tab, "workers", worker)).to_be_visible(timeout=15_000)
         dashboard.kill()
         await expect(connection(tab)).to_contain_text("Connection lost", timeout=30_000)
         dashboard.start()

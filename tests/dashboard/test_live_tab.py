@@ -26,7 +26,7 @@ async def test_a_failed_run_is_understood_through_the_three_levels(
     await expect(failure).to_contain_text("Failed at step 2, transform")
     await expect(failure).to_contain_text("no column 'customer_id' in row 1204")
     await expect(failure).to_contain_text('File "/srv/etl/transform.py", line 112, in normalise')
-    await expect(failure).to_contain_text("1 of the 2 other latest runs failed, 1 at this step.")
+    await expect(failure).to_contain_text("1 of the 2 other latest runs failed, at this step, too.")
     await expect(tab.locator(".timeline .bar-row")).to_have_count(3)
     await expect(row(tab, "tasks", run.tasks[2])).to_contain_text("Pending")
     await expect(tab.locator(".comparison tbody tr")).to_have_count(3)
@@ -109,8 +109,9 @@ async def test_a_table_is_drawn_anew_now_and_then_and_stays_as_it_was(
             const row = window.dash_ag_grid.getApi("workers").getRowNode(id).data;
             const tables = { workers: { update: [row] } };
             const status = { live: true, now: Date.now(), health: "ok" };
+            const told = { status, tables, search: location.search, loading: [] };
             for (let number = 0; number < 2000; number++)
-                await window.dash_clientside.monitor.take({ number: null, status, tables });
+                await window.dash_clientside.monitor.take({ number: null, ...told });
         }""",
         worker,
     )
@@ -132,6 +133,31 @@ async def test_a_run_that_ends_meanwhile_appears_beside_the_one_that_is_looked_a
     await tab.get_by_title("Show this run").click()
     await expect(tab).to_have_url(re.compile(later.id))
     await expect(tab.locator(".facts")).to_contain_text("Succeeded")
+
+
+async def test_what_the_tab_draws_of_its_tasks_changes_with_them(
+    tab: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("drawn-by-the-tab", [f"step {n}" for n in range(1, 121)])
+    reporter.end(reporter.start(worker))
+    run = reporter.start(worker)
+    await tab.goto(f"/?worker={worker}&process={run.id}")
+    bars = tab.locator(".timeline .bar-row")
+    await expect(bars).to_have_count(120, timeout=15_000)
+    await expect(bars.nth(118)).to_contain_text("119 step 119")
+    this_run = tab.locator('.comparison [data-step="7"]')
+    await expect(this_run).to_have_text("")
+    reporter.report(run, 7, "start")
+    await expect(bars.nth(6)).to_have_class("bar-row status-running")
+    reporter.report(run, 7, "error", "disk full")
+    reporter.report(run, 9, "success", "9 rows")
+    await expect(this_run).to_contain_text("✕")
+    await expect(bars.nth(6)).to_have_class("bar-row status-error")
+    reported = tab.locator("#reports details")
+    await expect(reported).to_have_count(1)
+    await expect(reported).to_contain_text("9 step 9: details")
+    await expect(tab.locator("#failure")).to_contain_text("disk full")
+    await expect(tab.get_by_text("The first 100 of 120 steps.")).to_be_visible()
 
 
 async def test_filter_selection_and_sorting_stay_while_rows_change(

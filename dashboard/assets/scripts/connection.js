@@ -1,12 +1,12 @@
 /* The connection: what is asked of the server and when, and what is said of its freshness. */
 
 import { unchanged } from "./dash.js";
+import { note, POLL_SECONDS, seenFrom, worst } from "./freshness.js";
 import { checkSession } from "./session.js";
 import { moment, setClock } from "./time.js";
 
 const LIVE_SECONDS = 8; // the server says something every 3 s
 const RETRY_SECONDS = 4;
-const POLL_SECONDS = 15;
 const FIRST_SECONDS = 2.5; // until a tab without WebSocket is filled
 const PATIENCE_SECONDS = 8; // until a first connection that does not come counts as lost
 
@@ -43,6 +43,7 @@ export function tick(_, wanted) {
   const asked = followed(wanted || "") || unchanged();
   const polled = refreshed() || unchanged();
   const [text, tone] = sentence();
+  note(panels());
   // Lost may also mean that the session ended.
   if (tone === "lost" && secondsSince(checkedAt) > POLL_SECONDS) {
     checkedAt = Date.now();
@@ -81,7 +82,14 @@ function sentence() {
     return [`No connection to the API (${problem}), reconnecting …${dataAsOf(seenAt)}`, "lost"];
   if (health === "degraded") return ["Changes come late: the live feed is gone", "late"];
   if (health === "down") return ["The API's database is gone: nothing new is stored", "lost"];
-  return isLive() ? ["Live", "live"] : [`Refreshed every ${POLL_SECONDS} s`, "refreshed"];
+  return worst(panels()) || ["Live", "live"];
+}
+
+/** The panels as they are to this tab. */
+function panels() {
+  const isSilent = !isLive() && !isRefreshed();
+  const heardAt = isSilent && Math.max(liveAt, answeredAt);
+  return seenFrom((status && status.panels) || {}, { heardAt, isLive: isLive() });
 }
 
 function sentenceOfSilence() {

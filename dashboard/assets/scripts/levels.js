@@ -1,12 +1,16 @@
 /* The levels of the view: overview, a worker, a process; their titles, and the trail back. */
 
 import { draw } from "./chart.js";
+import { markLoading } from "./loading.js";
 import { DRAWN_MILLISECONDS, select } from "./selection.js";
+import { setTimes } from "./tasks.js";
 import { moveOn } from "./ticking.js";
 
 /** Trail, level, title of the list, and whether it has pages behind and before this one. */
 export function show(shown, search) {
   select(shown);
+  setTimes(shown && shown.times);
+  markLoading();
   setTimeout(draw, DRAWN_MILLISECONDS);
   setTimeout(moveOn, DRAWN_MILLISECONDS);
   const address = new URLSearchParams(search || "");

@@ -2,26 +2,46 @@
 
 import { hear } from "./connection.js";
 import { drawnGrid, forget, setProps } from "./dash.js";
+import { markLoaded } from "./loading.js";
+import { takeReports, takeTasks } from "./tasks.js";
 import { moveOn } from "./ticking.js";
 
 const REDRAWN_AFTER = 2000; // changes of a table
 
+const LONG = 50; // rows that a table shows without scrolling by itself
+
 const changes = {};
 
 /** Takes in what the server told; its number says that it was taken. */
-export async function take({ number, status, tables }) {
-  for (const [table, change] of Object.entries(tables)) await give(table, change);
+export async function take({ number, status, tables, search, loading }) {
+  for (const [table, change] of Object.entries(tables)) {
+    if (table === "reports") takeReports(change);
+    else await give(table, change);
+    if (table === "tasks") {
+      takeTasks(change);
+      await fit(table);
+    }
+  }
+  markLoaded({ search, loading });
   forget();
   hear(status);
   setTimeout(moveOn, 0);
   return number;
 }
 
-async function give(table, { rows, ...change }) {
+async function give(table, { rows, add = [], update = [], remove = [] }) {
   const grid = await drawnGrid(table);
-  if (!grid) return giveByProperties(table, rows, change);
+  if (!grid) return giveByProperties(table, rows, { add, update, remove });
+  // A refresh over HTTP that comes between the changes has brought some of them already.
+  const isThere = ({ id }) => Boolean(grid.getRowNode(id));
+  const told = [...add, ...update];
   if (rows) grid.setGridOption("rowData", rows);
-  else grid.applyTransaction(change);
+  else
+    grid.applyTransaction({
+      add: told.filter((row) => !isThere(row)),
+      update: told.filter(isThere),
+      remove: remove.filter(isThere),
+    });
   changes[table] = (changes[table] || 0) + 1;
   if (changes[table] % REDRAWN_AFTER === 0) redraw(grid);
 }
@@ -29,6 +49,16 @@ async function give(table, { rows, ...change }) {
 // Only at need: Dash AG Grid keeps every transaction that it was given as a property, for ever.
 function giveByProperties(table, rows, change) {
   setProps(table, rows ? { rowData: rows } : { rowTransaction: { ...change, async: false } });
+}
+
+// Only a table that scrolls by itself leaves out the rows that are not in sight.
+async function fit(table) {
+  const grid = await drawnGrid(table);
+  if (!grid) return;
+  const isLong = grid.getDisplayedRowCount() > LONG;
+  const layout = isLong ? "normal" : "autoHeight";
+  document.getElementById(`${table}-box`).classList.toggle("long-table", isLong);
+  if (grid.getGridOption("domLayout") !== layout) grid.setGridOption("domLayout", layout);
 }
 
 // AG Grid tells React of each change, React keeps what changes nothing until it draws again.

@@ -8,11 +8,10 @@ export const DRAWN_MILLISECONDS = 50;
 
 let shown = null; // as the server says it last
 
-/** Notes what the server says it shows, and which tables it still loads. */
+/** Notes what the server says it shows. */
 export function select(told) {
   shown = told;
   setTimeout(mark, DRAWN_MILLISECONDS);
-  setTimeout(markLoading, DRAWN_MILLISECONDS);
 }
 
 export function openRow(table, params) {
@@ -36,12 +35,5 @@ function mark() {
     for (const node of grid.getSelectedNodes()) if (node.id !== wanted) node.setSelected(false);
     const node = wanted && grid.getRowNode(wanted);
     if (node && !node.isSelected()) node.setSelected(true);
-  }
-}
-
-function markLoading() {
-  for (const table of ["workers", "processes", "tasks"]) {
-    const grid = findGrid(table);
-    if (grid) grid.setGridOption("loading", !shown || shown.loading.includes(table));
   }
 }

@@ -1,5 +1,6 @@
-/* What moves on with the time alone: times, durations and the bars of what runs. */
+/* What moves on with the time alone: times, durations, and the bars of what runs. */
 
+import { moveTasks } from "./tasks.js";
 import { ago, moment, now, running } from "./time.js";
 
 const TICK_MILLISECONDS = 500;
@@ -15,27 +16,9 @@ export function write(element) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function layOut(timeline) {
-  const from = Date.parse(timeline.dataset.from);
-  const bars = timeline.querySelectorAll(".bar");
-  let end = timeline.dataset.to ? Date.parse(timeline.dataset.to) : now();
-  for (const bar of bars) if (bar.dataset.to) end = Math.max(end, Date.parse(bar.dataset.to));
-  const length = Math.max(end - from, 1);
-  for (const bar of bars) {
-    if (!bar.dataset.from) {
-      bar.style.width = "0";
-      continue;
-    }
-    const begin = Math.max(0, Date.parse(bar.dataset.from) - from);
-    const stop = bar.dataset.to ? Date.parse(bar.dataset.to) - from : end - from;
-    bar.style.left = `${(100 * begin) / length}%`;
-    bar.style.width = `${(100 * Math.max(0, stop - begin)) / length}%`;
-  }
-}
-
 export function moveOn() {
+  moveTasks();
   document.querySelectorAll("[data-since],[data-ago],time").forEach(write);
-  document.querySelectorAll(".timeline").forEach(layOut);
 }
 
 setInterval(moveOn, TICK_MILLISECONDS);

@@ -1,8 +1,16 @@
-"""What is said of a process in full."""
+"""What is said of a process in full, and what it costs."""
 
+import pytest
+
+from dashboard.address import Address
 from dashboard.boards.mirror import Mirror
-from dashboard.boards.processes import ProcessBoard, RunsBoard
-from dashboard.view.process import process_panel
+from dashboard.boards.processes import ProcessBoard
+from dashboard.boards.rows import Node
+from dashboard.boards.runs import STEPS, RunsBoard
+from dashboard.tabs import Tab
+from dashboard.view.failure_section import failure_section
+from dashboard.view.process import process_parts
+from dashboard.view.view import View
 from tests.dashboard.reporter import Reporter
 
 
@@ -13,9 +21,128 @@ async def test_nothing_is_said_of_other_runs_before_they_are_known(
     run = reporter.fail(worker, "boom")
     board, runs = ProcessBoard(run.id), RunsBoard(worker)
     await board.load(mirror.api)
-    unknown = str(process_panel(board, runs.beside(run.id)))
+    unknown = process_parts(board, runs)["failure"].text
     await runs.load(mirror.api)
-    known = str(process_panel(board, runs.beside(run.id)))
+    runs.touch()
+    known = process_parts(board, runs)["failure"].text
     assert "Loading the other runs" in unknown
     assert "No other run of this worker" not in unknown
     assert "No other run of this worker has ended yet." in known
+
+
+async def test_why_it_cannot_be_compared_is_said(mirror: Mirror, reporter: Reporter) -> None:
+    run = reporter.succeed(reporter.register("not-compared"))
+    board, runs = ProcessBoard(run.id), RunsBoard("worker")
+    await board.load(mirror.api)
+    runs.problem = "the API does not answer"
+    said = process_parts(board, runs)["comparison"].text
+    assert "It cannot be compared with the runs before: the API does not answer." in said
+
+
+def failed_run(*at: int) -> Node:
+    """A run that failed at these steps."""
+    return {
+        "status": "ERROR",
+        "tasks": [{"position": step, "status": "ERROR"} for step in at],
+    }
+
+
+SUCCEEDED: Node = {"status": "SUCCESS", "tasks": [{"position": 2, "status": "SUCCESS"}]}
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ([SUCCEEDED], "The other latest run of this worker succeeded."),
+        ([SUCCEEDED] * 2, "The 2 other latest runs of this worker succeeded."),
+        ([failed_run(2)], "The other latest run failed, at this step, too."),
+        ([failed_run(1)], "The other latest run failed, but not at this step."),
+        ([failed_run()], "The other latest run failed, but not at this step."),
+        ([failed_run(2), SUCCEEDED], "1 of the 2 other latest runs failed, at this step, too."),
+        ([failed_run(2)] * 2, "2 of the 2 other latest runs failed, all at this step."),
+        ([failed_run(1)] * 2, "2 of the 2 other latest runs failed, none at this step."),
+        (
+            [failed_run(1), failed_run(2), SUCCEEDED],
+            "2 of the 3 other latest runs failed, 1 at this step.",
+        ),
+    ],
+)
+def test_whether_it_failed_before_is_said_in_whole_sentences(others: list[Node], said: str) -> None:
+    process: Node = {"status": "ERROR", "details": "boom", "endedAt": None}
+    failed: Node = {"position": 2, "name": "load", "details": "boom", "endedAt": None}
+    assert f"'{said}'" in str(failure_section(process, failed, others))
+
+
+async def test_of_the_runs_beside_it_no_more_is_asked_than_can_be_shown(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    steps = [f"step {number}" for number in range(1, STEPS + 51)]
+    worker = reporter.register("compared-in-part", steps)
+    first, failed, run = (reporter.start(worker) for _ in range(3))
+    reporter.report(failed, STEPS + 20, "error", "boom")
+    for each in (first, failed):
+        reporter.end(each)
+    board, runs = ProcessBoard(run.id), RunsBoard(worker)
+    await board.load(mirror.api)
+    await runs.load(mirror.api)
+    beside = {each["id"]: each for each in runs.beside(run.id) or []}
+    asked = {id_: {task["position"] for task in each["tasks"]} for id_, each in beside.items()}
+    assert asked.keys() == {first.id, failed.id}
+    assert asked[first.id] >= set(range(1, STEPS + 1))
+    assert STEPS + 20 in asked[failed.id]
+    assert max(asked[first.id]) < STEPS + 50
+    said = process_parts(board, runs)["comparison"].text
+    assert f"The first {STEPS} of {STEPS + 50} steps." in said
+
+
+class Socket:
+    """A tab's, that keeps what it is told."""
+
+    is_shutdown = False
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], object] = {}
+
+    def set_prop_sync(self, component_id: str, prop_name: str, value: object) -> None:
+        self.told[component_id, prop_name] = value
+
+    async def get_prop(self, component_id: str, prop_name: str, timeout: float = 0) -> object:  # noqa: ASYNC109  # Dash has it so
+        raise NotImplementedError
+
+
+async def test_a_change_of_one_task_of_a_thousand_is_told_alone_and_drawn_once_for_all_tabs(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("thousand", [f"step {number}" for number in range(1, 1001)])
+    for _ in range(2):
+        reporter.end(reporter.start(worker))
+    run = reporter.start(worker)
+    view = View(mirror, Address.parse(f"?worker={worker}&process={run.id}"))
+    assert view.process
+    assert view.runs
+    for board in (view.process, view.runs):
+        await board.load(mirror.api)
+        board.touch()
+    sockets = [Socket(), Socket()]
+    tabs = [Tab(mirror, socket) for socket in sockets]
+    for _ in range(2):  # its first rows, then all of them
+        for tab in tabs:
+            tab._tell(view)
+    before = view.props()
+    reporter.report(run, 500, "start")
+    await view.process.load(mirror.api)
+    view.process.touch()
+    for tab, socket in zip(tabs, sockets, strict=True):
+        socket.told.clear()
+        tab._tell(view)
+        told = socket.told.pop(("told", "data"))
+        assert isinstance(told, dict)
+        [row] = told["tables"]["tasks"]["update"]
+        assert row["id"] == run.tasks[499]
+        # The process itself changed as well: its step.
+        assert {name for name, _ in socket.told} <= {"slots", "tiles", "shown"}
+        assert len(str(told)) < 5_000
+    after = view.props()
+    drawn = ("comparison", "children")
+    assert after[drawn] is before[drawn]
+    assert view.props()[("facts", "children")] is after[("facts", "children")]

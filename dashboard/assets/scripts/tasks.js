@@ -1,0 +1,133 @@
+/* What is drawn of the rows of the tasks besides their table: a timeline, this run among others,
+   and what tasks reported. One element for each task, touched when the task changed. */
+
+import { duration, now } from "./time.js";
+
+const FAILED_MARK = " ✕";
+
+const bars = new Map();
+const reports = new Map();
+let steps = new Map(); // rows by their positions
+let times = null; // when the process began and ended
+
+/** Takes over when the process began and ended; none while it is not known. */
+export function setTimes(told) {
+  times = told || null;
+}
+
+/** Takes in changes of the tasks. */
+export function takeTasks(change) {
+  keep(bars, document.getElementById("timeline"), change, createBar, writeBar);
+  steps = new Map([...bars.values()].map(({ row }) => [row.position, row]));
+}
+
+/** Takes in changes of what the tasks reported. */
+export function takeReports(change) {
+  keep(reports, document.getElementById("reports"), change, createReport, writeReport);
+}
+
+/** Lays the bars out by the time there is, and writes the runtimes of this run. */
+export function moveTasks() {
+  const section = document.getElementById("times");
+  if (!section) return;
+  section.hidden = !times || !bars.size;
+  if (!section.hidden) layOut();
+  document.querySelectorAll("[data-step]").forEach(writeStep);
+}
+
+/** Keeps an element for each row in the box, in the order of their positions. */
+function keep(known, box, { rows, add = [], update = [], remove = [] }, create, write) {
+  if (rows) {
+    known.clear();
+    box.replaceChildren();
+  }
+  for (const { id } of remove) {
+    known.get(id)?.element.remove();
+    known.delete(id);
+  }
+  const count = known.size;
+  for (const row of [...(rows || []), ...add, ...update]) {
+    const element = known.get(row.id)?.element || create();
+    known.set(row.id, { element, row });
+    write(known.get(row.id));
+  }
+  if (known.size === count) return;
+  const sorted = [...known.values()].sort((one, other) => one.row.position - other.row.position);
+  box.append(...sorted.map(({ element }) => element));
+}
+
+function createBar() {
+  const element = node("div", "bar-row", node("span", "bar-name"));
+  element.append(node("span", "bar-track", node("span", "bar")), node("span", "bar-time"));
+  return element;
+}
+
+function writeBar({ element, row }) {
+  const [name, track, time] = element.children;
+  element.className = `bar-row status-${row.status.toLowerCase()}`;
+  name.textContent = `${row.position} ${row.name}`;
+  writeRuntime(time, row);
+  track.firstChild.style.left = track.firstChild.style.width = "";
+}
+
+function layOut() {
+  const from = Date.parse(times.from);
+  let end = times.to ? Date.parse(times.to) : now();
+  for (const { row } of bars.values()) if (row.ended) end = Math.max(end, Date.parse(row.ended));
+  const length = Math.max(end - from, 1);
+  for (const { element, row } of bars.values()) {
+    if (!row.started) continue;
+    const begin = Math.max(0, Date.parse(row.started) - from);
+    const stop = row.ended ? Date.parse(row.ended) - from : end - from;
+    const { style } = element.querySelector(".bar");
+    setPart(style, "left", begin / length);
+    setPart(style, "width", Math.max(0, stop - begin) / length);
+  }
+}
+
+// A style that is set is worked out again, also when it stays as it was.
+function setPart(style, name, share) {
+  const value = `${(100 * share).toFixed(3)}%`;
+  if (style[name] !== value) style[name] = value;
+}
+
+function writeStep(cell) {
+  const row = steps.get(Number(cell.dataset.step));
+  if (row) writeRuntime(cell, row, true);
+}
+
+/** A runtime; `ticking` writes that of what runs. */
+function writeRuntime(place, row, isMarked) {
+  if (row.status === "RUNNING") {
+    place.dataset.since = row.started;
+    return;
+  }
+  delete place.dataset.since;
+  const mark = isMarked && row.status === "ERROR" ? FAILED_MARK : "";
+  const text = row.status === "PENDING" ? "" : duration(row.runtime) + mark;
+  if (place.textContent !== text) place.textContent = text;
+}
+
+function createReport() {
+  const text = node("pre", "");
+  text.tabIndex = 0;
+  const copy = node("button", "copy", "Copy");
+  copy.type = "button";
+  const element = node("details", "", node("summary", ""));
+  element.append(text, copy);
+  return element;
+}
+
+function writeReport({ element, row }) {
+  const [title, text, copy] = element.children;
+  title.textContent = row.title;
+  text.textContent = row.text;
+  copy.dataset.copy = row.text;
+}
+
+function node(name, className, ...children) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}

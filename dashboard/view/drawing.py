@@ -1,0 +1,37 @@
+"""What is drawn, as the browser gets it: once for all tabs that show it."""
+
+import json
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from plotly.utils import PlotlyJSONEncoder
+
+from dashboard.boards.board import Board
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A property of a component; one with the same text looks the same."""
+
+    value: Any
+    text: str
+
+    @classmethod
+    def of(cls, content: Any) -> "Drawn":
+        """Components become plain data here, and not again for each tab."""
+        text = json.dumps(content, cls=PlotlyJSONEncoder)
+        return cls(json.loads(text), text)
+
+
+def draw_once(board: Board, name: str, key: Hashable, draw: Callable[[], Any]) -> Drawn:
+    """What `draw` makes of the board; again only under another key.
+
+    Args:
+        name: of the property, among those drawn of this board
+        key: everything that it depends on
+    """
+    known: tuple[Hashable, Drawn] | None = board.drawings.get(name)
+    if known is None or known[0] != key:
+        known = board.drawings[name] = (key, Drawn.of(draw()))
+    return known[1]

@@ -1,0 +1,106 @@
+"""What a tab says while something is not known, not right, or not told as it happens."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from dashboard.address import ProcessList
+from dashboard.api import MAX_SUBSCRIPTIONS
+from tests.conftest import TOKEN
+from tests.dashboard.locators import connection, row
+from tests.dashboard.reporter import Reporter
+from tests.servers import DashboardServer, MonitorServer
+
+# Notes each text that a table shows in place of rows, as long as the tab is open.
+WATCH = """
+window.claims = new Set();
+const look = () => {
+    for (const none of document.querySelectorAll(".ag-overlay-no-rows-center"))
+        if (none.checkVisibility()) window.claims.add(none.textContent);
+    requestAnimationFrame(look);
+};
+look();
+"""
+
+
+async def test_a_list_that_cannot_be_loaded_says_why_and_is_not_live(
+    tab: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("not-loaded")
+    start = ProcessList.start_after("first", "garbage")
+    await tab.goto(f"/?worker={worker}&start={start}")
+    said = tab.locator('[data-panel="processes"]')
+    await expect(said).to_contain_text("Not loaded: after: is not a cursor", timeout=15_000)
+    await expect(connection(tab)).to_have_text("Not up to date: processes")
+    await expect(tab.locator('[data-panel="workers"]')).to_have_text("")
+    await expect(tab.locator("#processes").get_by_text("No process to show.")).to_have_count(0)
+    await tab.get_by_role("button", name="First page").click()
+    await expect(connection(tab)).to_have_text("Live", timeout=15_000)
+    await expect(said).to_have_text("")
+
+
+async def test_nothing_is_claimed_before_it_is_known(tab: Page, reporter: Reporter) -> None:
+    worker = reporter.register("claimed")
+    run, other = reporter.fail(worker, "boom"), reporter.succeed(worker)
+    await tab.add_init_script(WATCH)
+    await tab.goto(f"/?process={other.id}")
+    await expect(row(tab, "tasks", other.tasks[0])).to_be_visible(timeout=15_000)
+    await tab.get_by_role("button", name="Overview").click()
+    await row(tab, "workers", worker).click()
+    await row(tab, "processes", run.id).click()
+    await expect(row(tab, "tasks", run.tasks[0])).to_be_visible(timeout=15_000)
+    await row(tab, "processes", other.id).click()
+    await expect(row(tab, "tasks", other.tasks[0])).to_be_visible(timeout=15_000)
+    assert await tab.evaluate("[...window.claims]") == []
+    empty = reporter.register("claimed-without-processes")
+    await tab.goto(f"/?worker={empty}")
+    await expect(tab.get_by_text("No process to show.")).to_be_visible(timeout=15_000)
+
+
+@pytest.fixture
+def crowded(
+    api: MonitorServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DashboardServer]:
+    """A dashboard of its own: it shows more than its socket takes."""
+    server = DashboardServer(
+        tmp_path_factory.mktemp("crowded"), {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{api.port}"}
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+async def show(http: httpx.AsyncClient, worker: str) -> None:
+    """Has the dashboard show a worker, as a tab without a socket does."""
+    about = {"tab": worker, "number": 1, "search": f"?worker={worker}"}
+    asked = {"id": "poll", "property": "data", "value": about}
+    callback = next(
+        each
+        for each in (await http.get("/_dash-dependencies")).json()
+        if [one["id"] for one in each["inputs"]] == ["poll"]
+    )
+    body = {
+        "output": callback["output"],
+        "outputs": [],
+        "inputs": [asked],
+        "changedPropIds": ["poll.data"],
+    }
+    (await http.post("/_dash-update-component", json=body)).raise_for_status()
+
+
+async def test_what_is_beyond_the_subscriptions_of_the_socket_says_that_it_is_refreshed(
+    browser: Browser, crowded: DashboardServer, reporter: Reporter
+) -> None:
+    worker = reporter.register("beyond")
+    async with httpx.AsyncClient(base_url=crowded.url, timeout=60) as http:
+        await asyncio.gather(*(show(http, f"worker_{n}") for n in range(MAX_SUBSCRIPTIONS)))
+    tab = await browser.new_page()
+    await tab.goto(f"{crowded.url}/?worker={worker}")
+    await expect(tab.locator('[data-panel="processes"]')).to_have_text(
+        "Refreshed every 15 s", timeout=15_000
+    )
+    await expect(connection(tab)).to_have_text("Refreshed every 15 s: processes")
+    await tab.close()
