@@ -56,21 +56,18 @@ class RunsBoard(Board):
 async def _steps(api: Api, runs: list[str]) -> dict[str, list[Node]]:
     """The tasks of each run that are compared. Raises ApiGone."""
     found: dict[str, dict[int, Node]] = {run: {} for run in runs}
-
-    def take(connection: dict[str, Any]) -> int:
-        task: Node = {"position": 0}
-        for edge in connection["edges"]:
-            task = edge["node"]
-            found[task["process"]["id"]][task["position"]] = task
-        return int(task["position"])
-
     after = None
     while True:
         data = await api.query("run_steps", runs=runs, after=after, first=after is None)
-        last = take(data["steps"])
-        if after is None:
-            take(data["failed"])
+        steps = _nodes(data["steps"])
+        compared = [task for task in steps if task["position"] <= STEPS]
+        for task in [*compared, *(_nodes(data["failed"]) if after is None else [])]:
+            found[task["process"]["id"]][task["position"]] = task
         page = data["steps"]["pageInfo"]
-        if not page["hasNextPage"] or last > STEPS:
+        if not page["hasNextPage"] or len(compared) < len(steps):
             return {run: list(tasks.values()) for run, tasks in found.items()}
         after = page["endCursor"]
+
+
+def _nodes(connection: dict[str, Any]) -> list[Node]:
+    return [edge["node"] for edge in connection["edges"]]
