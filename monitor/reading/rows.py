@@ -35,6 +35,9 @@ TASK = tuple(models.tasks.c[field.name] for field in fields(Task))
 # Without details, which are read only for those who ask for them.
 LISTED_PROCESS = tuple(column for column in PROCESS if column.name != "details")
 LISTED_TASK = tuple(column for column in TASK if column.name != "details")
+# Where the entities have them.
+_PROCESS_DETAILS = [column.name for column in PROCESS].index("details")
+_TASK_DETAILS = [column.name for column in TASK].index("details")
 _WORKER_STATUS = {status.value: status for status in WorkerStatus}
 _PROCESS_STATUS = {status.value: status for status in ProcessStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
@@ -72,17 +75,12 @@ def task(row: Sequence[Any]) -> Task:
 
 def listed_process(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Process:
     """A row of LISTED_PROCESS columns as an entity."""
-    id_, worker_id, status, *rest, revision = row
-    return Process(id_, worker_id, _PROCESS_STATUS[status], *(*rest, details, revision))
+    return process([*row[:_PROCESS_DETAILS], details, *row[_PROCESS_DETAILS:]])
 
 
 def listed_task(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Task:
     """A row of LISTED_TASK columns as an entity."""
-    id_, process_id, worker_id, name, version, position, status, *rest, revision = row
-    known = _TASK_STATUS[status]
-    return Task(
-        id_, process_id, worker_id, name, version, position, known, *(*rest, details, revision)
-    )
+    return task([*row[:_TASK_DETAILS], details, *row[_TASK_DETAILS:]])
 
 
 def worker_values(worker: Worker) -> Mapping[str, Any]:
