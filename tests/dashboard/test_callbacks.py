@@ -37,6 +37,10 @@ def test_garbage_for_a_callback_is_refused(dashboard: DashboardServer, body: byt
     assert answer.json()["detail"]
 
 
+# RFC 6455, section 7.4.1.
+MESSAGE_TOO_BIG = 1009
+
+
 def asking(output: object, value: object) -> str:
     """A message of a tab that asks for a callback."""
     payload = {"output": output, "inputs": [{"id": "request", "property": "data", "value": value}]}
@@ -50,7 +54,7 @@ def asking(output: object, value: object) -> str:
         b"\xff\xfe",
         "null",
         "{}",
-        "[" * 100_000,
+        "[" * 60_000,
         '{"type": "callback_request"}',
         '{"type": "callback_request", "requestId": "1", "payload": 5}',
         asking("nope", {"tab": "t", "search": ""}),
@@ -73,6 +77,14 @@ async def test_garbage_on_the_socket_closes_it_and_nothing_else(
     assert closed.value.rcvd.code == POLICY_VIOLATION
     assert closed.value.rcvd.reason
     assert "Traceback" not in dashboard.log.read_text().removeprefix(before)
+
+
+async def test_a_message_that_is_too_long_closes_the_socket(dashboard: DashboardServer) -> None:
+    address = f"ws://127.0.0.1:{dashboard.port}/_dash-ws-callback"
+    async with connect(address, origin=Origin(dashboard.url)) as socket:
+        await socket.send("[" * 100_000)
+        await asyncio.wait_for(socket.wait_closed(), 5)
+    assert socket.close_code == MESSAGE_TOO_BIG
 
 
 def test_a_body_that_is_too_long_is_refused(dashboard: DashboardServer) -> None:
