@@ -21,9 +21,8 @@ from dashboard.boards.overview import FiguresBoard, WorkersBoard
 from dashboard.boards.processes import ProcessesBoard
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
+from tests.dashboard.waiting import SECONDS, until
 from tests.servers import MonitorServer
-
-SECONDS = 30
 
 
 @asynccontextmanager
@@ -37,14 +36,6 @@ async def followed(
         yield wake
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
-
-
-async def until(wake: asyncio.Event, holds: Callable[[], bool]) -> None:
-    """Returns when a change made it so."""
-    async with asyncio.timeout(SECONDS):
-        while not holds():
-            await wake.wait()
-            wake.clear()
 
 
 async def test_a_first_page_whose_rows_all_left_is_filled_up_and_goes_on(
