@@ -197,7 +197,7 @@ class Transactions:
             logger.info("trying again: %s", reason(error))
         elif is_unavailable(error):
             await self._circuit.recover(error, until=batch[0].begin_by)
-            if _has_reports(batch):
+            if _count_reports(batch):
                 self._circuit.suspect()
         else:
             # One of them has a defect; alone, it harms nobody else.
@@ -228,10 +228,10 @@ class Transactions:
                 raise _NotCommitted(reason(error)) from error
         tx.remember()
         if number is not None:
-            self._circuit.note_commit(of_reports=_has_reports(batch))
+            self._circuit.note_commit(of_reports=_count_reports(batch) > 0)
         self._on_commit_seconds(loop.time() - began)
         self.statistics.commits += 1
-        self.statistics.operations += len(batch)
+        self.statistics.operations += _count_reports(batch)
         if changed:
             self._on_commit()
         return outcomes
@@ -257,5 +257,6 @@ class _NotCommitted(DatabaseUnavailable):
     """COMMIT failed, and it was found out that it did not happen."""
 
 
-def _has_reports(batch: Sequence[Job]) -> bool:
-    return any(job.operation is not probe for job in batch)
+def _count_reports(batch: Sequence[Job]) -> int:
+    """What was reported; probes are our own."""
+    return sum(job.operation is not probe for job in batch)

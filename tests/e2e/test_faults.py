@@ -133,7 +133,7 @@ async def test_without_mariadb_nothing_is_acknowledged_and_all_goes_on_when_it_i
     assert await setup.revisions(1) == [1]
 
     await asyncio.to_thread(setup.mariadb.stop)
-    assert await setup.health() == (503, "down")
+    await setup.until_health(503, "down")
     body = {"task_id": run.tasks[0], "status": "start"}
     refused = await setup.client.post("/actualizar_task", body)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
