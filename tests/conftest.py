@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -25,6 +27,18 @@ TOKEN = "full-access-token"
 READ_TOKEN = "read-only-token"
 CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+
+
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 8 * 1024**3
+
+
+def pytest_configure() -> None:
+    # The databases of the tests, where there is room for them: a disk that stalls for seconds under
+    # a dozen of servers is no fault of what is tested.
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
 
 
 def pytest_collection_finish() -> None:

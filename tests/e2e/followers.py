@@ -12,22 +12,26 @@ from websockets.exceptions import WebSocketException
 
 QUERIES = {
     "workers": "subscription ($f: WorkerFilter, $a: String) "
-    "{ workers(filter: $f, after: $a) { cursor node: worker { id revision } } }",
+    "{ workers(filter: $f, after: $a) { cursor kind node: worker { id revision } } }",
     "processes": "subscription ($f: ProcessFilter, $a: String) "
-    "{ processes(filter: $f, after: $a) { cursor node: process { id revision } } }",
+    "{ processes(filter: $f, after: $a) { cursor kind node: process { id revision } } }",
     "tasks": "subscription ($f: TaskFilter, $a: String) "
-    "{ tasks(filter: $f, after: $a) { cursor node: task { id revision } } }",
+    "{ tasks(filter: $f, after: $a) { cursor kind node: task { id revision } } }",
 }
 
 
 @dataclass
 class Follower:
-    """One subscriber: what it follows, and the revisions it saw of each entity, in order."""
+    """One subscriber: what it follows, and the revisions it saw of each entity, in order.
+
+    `removed`: of those, what it was told is gone.
+    """
 
     root: str
     filter: dict[str, Any] | None
     cursor: str
     seen: dict[str, list[int]] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
     connections: int = 0
     errors: list[Any] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -60,6 +64,8 @@ class Follower:
         event = message["payload"]["data"][self.root]
         self.cursor = event["cursor"]
         self.seen.setdefault(event["node"]["id"], []).append(event["node"]["revision"])
+        if event["kind"] == "REMOVED":
+            self.removed.add(event["node"]["id"])
         self.news.set()
 
     def lacks(self, revisions: dict[str, int]) -> list[str]:
@@ -69,3 +75,7 @@ class Follower:
             for id_, last in revisions.items()
             if list(dict.fromkeys(self.seen.get(id_, []))) != list(range(1, last + 1))
         ]
+
+    def has_too_many(self, revisions: dict[str, int]) -> set[str]:
+        """The entities that it was told of and that are not there, though nobody told it so."""
+        return self.seen.keys() - self.removed - revisions.keys()

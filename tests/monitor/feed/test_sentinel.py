@@ -11,7 +11,7 @@ from monitor.errors import Unavailable
 from monitor.feed.connecting import check_redis_url
 from monitor.feed.log import Position
 from monitor.feed.redis import RedisFeed
-from tests.feeds import redis_feed
+from tests.feeds import STREAM, redis_feed
 from tests.servers import RedisSentinel, RedisServer, wait_for_redis
 
 
@@ -49,25 +49,30 @@ async def appended(feed: RedisFeed, payload: bytes, known: Position) -> Position
                 await asyncio.sleep(0.1)
 
 
-async def test_after_a_failover_the_feed_goes_on_where_the_replica_is(
-    sentinel: RedisSentinel, servers: tuple[RedisServer, RedisServer]
-) -> None:
+@pytest.fixture
+async def feed(sentinel: RedisSentinel) -> AsyncIterator[RedisFeed]:
     feed = redis_feed(sentinel.url)
+    yield feed
+    await feed.close()
+
+
+async def test_after_a_failover_the_feed_goes_on_where_the_replica_is(
+    feed: RedisFeed, servers: tuple[RedisServer, RedisServer]
+) -> None:
     start = await feed.open()
     middle = await feed.append([b"1"], known=start)
-    await asyncio.to_thread(servers[0].command, "WAIT", "1", "5000")
+    await asyncio.to_thread(wait_for_redis, servers[1].port, "1", "XLEN", STREAM)
     await asyncio.to_thread(servers[0].kill)
     await appended(feed, b"2", middle)
     assert [entry.payload for entry in await feed.read(start)] == [b"1", b"2"]
-    await feed.close()
 
 
 async def test_a_service_that_sentinel_does_not_know_is_named(sentinel: RedisSentinel) -> None:
     feed = redis_feed(sentinel.url.replace("/monitor/", "/other/"))
     with pytest.raises(Unavailable) as refused:
         await feed.open()
-    assert "'other'" in str(refused.value.__cause__)
     await feed.close()
+    assert "'other'" in str(refused.value.__cause__)
 
 
 @pytest.mark.parametrize(
