@@ -13,6 +13,7 @@ from sqlalchemy import (
     LargeBinary,
     Row,
     bindparam,
+    case,
     cast,
     delete,
     exists,
@@ -48,17 +49,25 @@ _LOOK = select(_noted.epoch, _noted.position, exists(select(_outbox.id)).label("
 _TURN = select(_noted.epoch, _noted.position).with_for_update()
 _NOTE = update(models.feed_position).values(epoch=bindparam("e"), position=bindparam("p"))
 _REMOVE = delete(models.outbox).where(_outbox.id.in_(bindparam("ids", expanding=True)))
-_OLDEST = select(_outbox.id, _outbox.events).order_by(_outbox.id).limit(bindparam("rows"))
+# So much of each of a turn's rows is no more than a turn: most come with the look at what waits.
+_SMALL_BYTES = TURN_BYTES // TURN_ROWS
 
 
-def _select_sizes(size: ColumnElement[int]) -> Any:
-    return select(size.label("size")).order_by(_outbox.id).limit(bindparam("rows"))
+def _select_oldest(size: ColumnElement[int]) -> Any:
+    """The oldest rows, each with its size in bytes; without the events of those that are large."""
+    events = case((size <= _SMALL_BYTES, _outbox.events)).label("events")
+    columns = select(_outbox.id, events, size.label("size"))
+    return columns.order_by(_outbox.id).limit(bindparam("rows"))
 
 
-# In bytes; of a text, SQLite counts the characters.
-_MARIADB_SIZES = _select_sizes(func.octet_length(_outbox.events))
-_SQLITE_SIZES = _select_sizes(func.length(cast(_outbox.events, LargeBinary)))
-
+_OLDEST = _select_oldest(func.octet_length(_outbox.events))
+# Of a text, SQLite counts the characters.
+_SQLITE_OLDEST = _select_oldest(func.length(cast(_outbox.events, LargeBinary)))
+_WHOLE = (
+    select(_outbox.id, _outbox.events)
+    .where(_outbox.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_outbox.id)
+)
 
 _Rows = Sequence[Row[Any, Any]]
 _Moved = tuple[_Rows, Position]
@@ -193,14 +202,14 @@ class Relay:
 
     async def _find_oldest(self, connection: AsyncConnection, turns: int = 1) -> _Rows:
         """What waits, as much as fits into so many turns, but one row in any case."""
-        statement = _SQLITE_SIZES if self._database.is_sqlite else _MARIADB_SIZES
-        limit = turns * TURN_ROWS
-        sizes = (await connection.execute(statement, {"rows": limit})).scalars().all()
-        before = accumulate(sizes, initial=0)
-        rows = sum(size < turns * TURN_BYTES for size in islice(before, len(sizes)))
-        if not rows:
-            return ()
-        return (await connection.execute(_OLDEST, {"rows": rows})).all()
+        statement = _SQLITE_OLDEST if self._database.is_sqlite else _OLDEST
+        waiting = (await connection.execute(statement, {"rows": turns * TURN_ROWS})).all()
+        before = accumulate((row.size for row in waiting), initial=0)
+        fitting = sum(size < turns * TURN_BYTES for size in islice(before, len(waiting)))
+        found = waiting[:fitting]
+        if all(row.events is not None for row in found):
+            return found
+        return (await connection.execute(_WHOLE, {"ids": [row.id for row in found]})).all()
 
     async def _reconcile(self, found: _Rows, waiting: _Rows, known: Position) -> _Moved:
         """What to note of a log that does not end at `known`.
