@@ -38,7 +38,10 @@ logger = logging.getLogger(__name__)
 # where the database noted it.
 POLL_SECONDS = 1.0
 _BACKOFF_SECONDS = 0.5
+# A turn costs the database a commit: under load, fewer move more. Who moves little is awaited.
 MAX_REST_SECONDS = 0.02
+BRIEF_REST_SECONDS = 0.003
+LITTLE_BYTES = 8 * 1024
 # So often another relay may be faster before that is a fault; after each time, it gets a lead.
 RACES = 10
 _LEAD_SECONDS = 0.02
@@ -97,6 +100,7 @@ class Relay:
         # Where the log ended in the last turn, when that could not tell why.
         self._doubted: Position | None = None
         self._is_new = True
+        self._longest_rest = BRIEF_REST_SECONDS
         # What the database noted, when it was looked at last.
         self._known = NOWHERE
 
@@ -134,8 +138,7 @@ class Relay:
                     began = time.monotonic()
                     while await self._race(verify=not woken):
                         pass
-                    # A turn costs the database a commit: under load, fewer move more.
-                    await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
+                    await asyncio.sleep(min(time.monotonic() - began, self._longest_rest))
                 self._condition.recover()
                 await self._rest()
             except Exception as error:  # noqa: BLE001 — the relay outlives every fault
@@ -169,6 +172,8 @@ class Relay:
                 moved = found
             self._doubted = None
             await self._note(connection, moved, known, position)
+        moves_little = sum(map(len, _payloads(found))) < LITTLE_BYTES
+        self._longest_rest = BRIEF_REST_SECONDS if moves_little else MAX_REST_SECONDS
         return moved is not found or _is_full(found)
 
     async def _race(self, *, verify: bool = True) -> bool:
