@@ -41,6 +41,7 @@ from monitor.feed.memory import MemoryFeed
 from monitor.feed.redis import RedisFeed
 from monitor.feed.relay import Relay
 from monitor.monitor import Monitor
+from monitor.reading.usual import Usual
 from monitor.upkeep.presence import Presence
 from monitor.upkeep.purging import Policy
 from monitor.upkeep.retention import Retention
@@ -97,7 +98,9 @@ def create_app(
     presence = Presence(
         database,
         transactions,
+        Usual(database),
         offline_after=timedelta(seconds=settings.offline_after_seconds),
+        silent_step=timedelta(seconds=settings.silent_step_seconds),
     )
 
     retention = Retention(

@@ -61,13 +61,14 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=_data_dir, alias="MONITOR_DATA_DIR")
     offline_after_seconds: float = Field(30, gt=0, alias="MONITOR_OFFLINE_AFTER_SECONDS")
+    silent_step_seconds: float = Field(900, gt=0, alias="MONITOR_SILENT_STEP_SECONDS")
     request_timeout_seconds: float = Field(10, gt=0, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
     feed_length: int = Field(100_000, ge=100, alias="MONITOR_FEED_LENGTH")
     feed_bytes: int = Field(FEED_BYTES, ge=2 * TURN_BYTES, alias="MONITOR_FEED_BYTES")
     retention_days: float | None = Field(None, gt=0, le=MAX_DAYS, alias="MONITOR_RETENTION_DAYS")
     retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
-    archive_after_days: float | None = Field(
-        None, gt=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS"
+    archive_after_days: float = Field(
+        7, ge=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS"
     )
     trusted_proxies: Tokens = Field([], alias="MONITOR_TRUSTED_PROXIES")
     max_connections: int = Field(10_000, ge=16, alias="MONITOR_MAX_CONNECTIONS")
@@ -155,8 +156,9 @@ class Settings(BaseSettings):
 
     @property
     def archive_after(self) -> timedelta | None:
+        """None: never."""
         days = self.archive_after_days
-        return None if days is None else timedelta(days=days)
+        return timedelta(days=days) if days else None
 
     @property
     def token_file(self) -> Path:

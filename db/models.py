@@ -114,11 +114,40 @@ def _text(length: int) -> TypeEngine[str]:
     )
 
 
+def _counters() -> list[Column[int]]:
+    names = "workers_alive workers_finished workers_lost running succeeded failed stalled"
+    return [Column(name, BigInteger, nullable=False) for name in names.split()]
+
+
+_EPOCH = "1970-01-01 00:00:00.000000"
 NAME_LENGTH = 255
 VERSION_LENGTH = 50
 # Case folding can make three characters of one; the longest that an index takes beside an id.
 FOLDED_LENGTH = 750
+REASON_LENGTH = 400
 IDEMPOTENCY_KEY_LENGTH = 128
+
+# All workers of one name. The rest of it is kept in `pipeline_figures`, so that replicas do not
+# queue for this row: it changes when followers are told of the pipeline.
+pipelines = Table(
+    "pipelines",
+    metadata,
+    # Made of the name.
+    Column("id", Id, primary_key=True),
+    Column("name", _text(NAME_LENGTH), nullable=False),
+    Column("name_folded", _text(FOLDED_LENGTH), nullable=False),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    # Followers were told of it then for the last time: of this revision, in this state.
+    Column("told_at", UtcDateTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("failing", Boolean, nullable=False),
+    Column("running", Boolean, nullable=False),
+    Column("lost", Boolean, nullable=False),
+    Index(None, "name_folded", "id"),
+    Index(None, "last_seen_at", "id"),
+    mariadb_default_charset="utf8mb4",
+)
 
 workers = Table(
     "workers",
@@ -128,7 +157,6 @@ workers = Table(
     # The name case-folded: sorting and searching, the same on both databases and in the feed.
     Column("name_folded", _text(FOLDED_LENGTH), nullable=False),
     Column("version", _text(VERSION_LENGTH), nullable=False),
-    Column("status", Word, nullable=False),
     # [[name, version], …] in order of position; never changes after registration.
     Column("task_definitions", Json, nullable=False),
     Column("registered_at", UtcDateTime, nullable=False),
@@ -139,13 +167,23 @@ workers = Table(
     # Summed over the ended processes.
     Column("runtime_microseconds", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    # Silent for so long that no list shows it; with a default for servers of the release before.
+    # Silent for so long that no list shows it; with a default, as what follows, since it came later.
     Column("archived", Boolean, nullable=False, server_default=false()),
-    Index(None, "archived", "registered_at", "id"),
-    Index(None, "archived", "last_seen_at", "id"),
+    Column("pipeline_id", Id, nullable=False, server_default=""),
+    Column("liveness", Word, nullable=False, server_default="ALIVE"),
+    # Why its silence is judged so; null while it is not silent.
+    Column("liveness_reason", _text(REASON_LENGTH)),
+    Column("sends_heartbeats", Boolean, nullable=False, server_default=false()),
+    # From when on its silence counts: last_seen_at, later in a step that usually takes long.
+    Column("quiet_since", UtcDateTime, nullable=False, server_default=_EPOCH),
+    *(
+        Index(None, "archived", *prefix, order, "id")
+        for order in ("registered_at", "last_seen_at")
+        for prefix in ((), ("liveness",), ("pipeline_id",), ("pipeline_id", "liveness"))
+    ),
     Index(None, "archived", "name_folded", "id"),
-    Index(None, "archived", "status", "registered_at", "id"),
-    Index(None, "archived", "status", "last_seen_at", "id"),
+    Index(None, "archived", "pipeline_id", "name_folded", "id"),
+    Index(None, "liveness", "quiet_since", "id"),
     mariadb_default_charset="utf8mb4",
 )
 
@@ -169,12 +207,19 @@ processes = Table(
     Column("recovered", Boolean, nullable=False, server_default=false()),
     # Of an ended process: the one that its ids mean while that runs. It may have been removed.
     Column("successor_id", Id),
-    Index(None, "worker_id", "started_at", "id"),
-    Index(None, "worker_id", "status", "started_at", "id"),
-    Index(None, "worker_id", "status", "updated_at", "id"),
+    Column("pipeline_id", Id, nullable=False, server_default=""),
+    # Of its worker.
+    Column("version", _text(VERSION_LENGTH), nullable=False, server_default=""),
     Index(None, "started_at", "id"),
-    Index(None, "status", "started_at", "id"),
-    Index(None, "status", "updated_at", "id"),
+    *(
+        Index(None, *prefix, "status", order, "id")
+        for order in ("started_at", "updated_at")
+        for prefix in ((), ("worker_id",), ("pipeline_id",))
+    ),
+    Index(None, "worker_id", "started_at", "id"),
+    Index(None, "pipeline_id", "started_at", "id"),
+    # The latest end is the last of these: null sorts before all others.
+    Index(None, "pipeline_id", "ended_at", "id"),
     Index(None, "status", "ended_at"),
     mariadb_default_charset="utf8mb4",
 )
@@ -196,12 +241,13 @@ tasks = Table(
     Column("ended_at", UtcDateTime),
     Column("details", LongText),
     Column("revision", BigInteger, nullable=False),
+    Column("pipeline_id", Id, nullable=False, server_default=""),
     Index(None, "process_id", "position"),
     # Each begins with the status: a list of all is one of each status, merged (`monitor.reading`).
     *(
         Index(None, *prefix, "status", order, "id")
         for order in ("created_at", "updated_at", "position")
-        for prefix in ((), ("worker_id",))
+        for prefix in ((), ("worker_id",), ("pipeline_id",))
     ),
     mariadb_default_charset="utf8mb4",
 )
@@ -221,21 +267,32 @@ totals = Table(
     "totals",
     metadata,
     Column("shard", SmallInteger, primary_key=True, autoincrement=False),
-    Column("workers_online", BigInteger, nullable=False),
-    Column("workers_offline", BigInteger, nullable=False),
-    Column("running", BigInteger, nullable=False),
-    Column("succeeded", BigInteger, nullable=False),
-    Column("failed", BigInteger, nullable=False),
-    Column("stalled", BigInteger, nullable=False),
+    Column("pipelines", BigInteger, nullable=False),
+    *_counters(),
     mariadb_default_charset="utf8mb4",
 )
 
-# Processes started and ended per slot of 60 and of 3600 seconds; worker_id is '' for all workers
-# together (sharded like totals, 0 for a single worker).
+# The same for each pipeline, sharded likewise.
+pipeline_figures = Table(
+    "pipeline_figures",
+    metadata,
+    Column("pipeline_id", Id, primary_key=True),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    *_counters(),
+    Column("runtime_microseconds", BigInteger, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    # Whether there is something in it that followers of the pipeline were not told.
+    Column("untold", Boolean, nullable=False),
+    Index(None, "untold", "pipeline_id"),
+    mariadb_default_charset="utf8mb4",
+)
+
+# Processes started and ended per slot of 60 and of 3600 seconds; subject_id is of a worker or of a
+# pipeline, '' for all together (these two sharded like totals, 0 for a single worker).
 activity = Table(
     "activity",
     metadata,
-    Column("worker_id", Id, primary_key=True),
+    Column("subject_id", Id, primary_key=True),
     Column("slot_seconds", Integer, primary_key=True, autoincrement=False),
     Column("slot_at", UtcDateTime, primary_key=True),
     Column("shard", SmallInteger, primary_key=True, autoincrement=False),
@@ -243,6 +300,25 @@ activity = Table(
     Column("succeeded", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
     Column("runtime_microseconds", BigInteger, nullable=False),
+    mariadb_default_charset="utf8mb4",
+)
+
+# How long steps (of TASK) and whole processes (of PROCESS, step '') took that ended in slots of 3600
+# and of 86400 seconds: how many per bucket of `monitor.histogram`, sharded like totals.
+durations = Table(
+    "durations",
+    metadata,
+    Column("pipeline_id", Id, primary_key=True),
+    Column("of", Word, primary_key=True),
+    Column("step", _text(NAME_LENGTH), primary_key=True),
+    Column("slot_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("slot_at", UtcDateTime, primary_key=True),
+    # Of the worker.
+    Column("version", _text(VERSION_LENGTH), primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
     mariadb_default_charset="utf8mb4",
 )
 

@@ -226,25 +226,23 @@ def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
 
 
 @cache
-def upsert(table: Table, dialect: str, *, add: tuple[str, ...] = ()) -> Any:
+def upsert(
+    table: Table, dialect: str, *, add: tuple[str, ...] = (), latest: tuple[str, ...] = ()
+) -> Any:
     """INSERT that overwrites every non-key column of a row already there.
 
-    Columns named in `add` are added to what is there instead (counters).
+    Columns named in `add` are added to what is there instead (counters); of those in `latest` the
+    greater value stays.
     """
     keys = {column.name for column in table.primary_key}
-    changing = [column.name for column in table.columns if column.name not in keys]
-    if dialect == "sqlite":
-        statement = sqlite.insert(table)
-        return statement.on_conflict_do_update(
-            index_elements=list(keys), set_=_assignments(table, changing, add, statement.excluded)
-        )
-    mysql_statement = mysql.insert(table)
-    return mysql_statement.on_duplicate_key_update(
-        _assignments(table, changing, add, mysql_statement.inserted)
-    )
-
-
-def _assignments(
-    table: Table, changing: Sequence[str], add: Sequence[str], new: Any
-) -> Mapping[str, Any]:
-    return {name: table.c[name] + new[name] if name in add else new[name] for name in changing}
+    greater = func.max if dialect == "sqlite" else func.greatest
+    statement = sqlite.insert(table) if dialect == "sqlite" else mysql.insert(table)
+    new = statement.excluded if isinstance(statement, sqlite.Insert) else statement.inserted
+    assigned = {
+        column.name: new[column.name] for column in table.columns if column.name not in keys
+    }
+    assigned |= {name: table.c[name] + new[name] for name in add}
+    assigned |= {name: greater(table.c[name], new[name]) for name in latest}
+    if isinstance(statement, sqlite.Insert):
+        return statement.on_conflict_do_update(index_elements=list(keys), set_=assigned)
+    return statement.on_duplicate_key_update(assigned)

@@ -30,6 +30,18 @@ class WorkerStatus(StrEnum):
     OFFLINE = "OFFLINE"
 
 
+class Liveness(StrEnum):
+    """What is made of a worker's silence (`monitor.upkeep.presence`).
+
+    ALIVE: heard from, or silent no longer than is usual for the step it is in. FINISHED: silent, and
+    nothing is expected of it. LOST: silent against expectation.
+    """
+
+    ALIVE = "ALIVE"
+    FINISHED = "FINISHED"
+    LOST = "LOST"
+
+
 class ProcessStatus(StrEnum):
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
@@ -59,17 +71,23 @@ class TaskDefinition:
 class Worker:
     """A pipeline that runs somewhere.
 
-    `last_seen_at` moves with every sign of life and is not a change: it raises no revision.
+    `last_seen_at` moves with every sign of life and is not a change: it raises no revision. Nor do
+    `quiet_since`, from when on its silence counts (it is later in a step that usually takes long),
+    and what an ALIVE one's `liveness_reason` says of that.
     `archived`: silent for so long that lists and totals leave it out, until it reports again.
     """
 
     id: str
     name: str
     version: str
-    status: WorkerStatus
+    pipeline_id: str
+    liveness: Liveness
+    liveness_reason: str | None
+    sends_heartbeats: bool
     task_definitions: Sequence[TaskDefinition]
     registered_at: datetime
     last_seen_at: datetime
+    quiet_since: datetime
     running: int
     succeeded: int
     failed: int
@@ -77,6 +95,10 @@ class Worker:
     revision: int
     # With a default, for events that a server of the release before wrote.
     archived: bool = False
+
+    @property
+    def status(self) -> WorkerStatus:
+        return WorkerStatus.ONLINE if self.liveness is Liveness.ALIVE else WorkerStatus.OFFLINE
 
     @property
     def process_count(self) -> int:
@@ -91,14 +113,16 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One run of a worker's steps.
+    """One run of a worker's steps; `version` is the worker's.
 
-    `stalled`: RUNNING while its worker is OFFLINE. `recovered`: the report of its start was lost.
+    `stalled`: RUNNING while its worker is LOST. `recovered`: the report of its start was lost.
     `successor_id`: of an ended one, the process that reports under its ids mean (`monitor.starts`).
     """
 
     id: str
     worker_id: str
+    pipeline_id: str
+    version: str
     status: ProcessStatus
     stalled: bool
     task_count: int
@@ -135,6 +159,7 @@ class Task:
     id: str
     process_id: str
     worker_id: str
+    pipeline_id: str
     name: str
     version: str
     position: int

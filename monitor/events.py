@@ -1,6 +1,6 @@
 """What happened: a change of one entity, with its whole state afterwards; and its stored form."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,14 +10,15 @@ import orjson
 
 from monitor.entities import (
     Entity,
+    Liveness,
     Process,
     ProcessStatus,
     Task,
     TaskDefinition,
     TaskStatus,
     Worker,
-    WorkerStatus,
 )
+from monitor.ids import pipeline_id
 
 
 class ChangeKind(StrEnum):
@@ -30,7 +31,11 @@ class ChangeKind(StrEnum):
 
 
 # What filters look at and changes.
-_FILTERED = ("status", "stalled")
+_FILTERED: Mapping[type[Entity], Sequence[str]] = {
+    Worker: ("liveness",),
+    Process: ("status", "stalled"),
+    Task: ("status",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,8 @@ class Event:
         """That an entity changed."""
         different = {
             name: value
-            for name in _FILTERED
-            if (value := getattr(before, name, None)) != getattr(after, name, None)
+            for name in _FILTERED[type(after)]
+            if (value := getattr(before, name)) != getattr(after, name)
         }
         return cls(ChangeKind.UPDATED, occurred_at, after, different or None)
 
@@ -66,6 +71,7 @@ _NAMES: dict[type[Entity], str] = {type_: name for name, type_ in _TYPES.items()
 _INSTANTS = (
     "registered_at",
     "last_seen_at",
+    "quiet_since",
     "created_at",
     "started_at",
     "updated_at",
@@ -100,8 +106,9 @@ def _event(
     kind: str, at: str, type_: str, state: dict[str, Any], before: dict[str, Any] | None = None
 ) -> Event:
     entity = _entity(type_, state)
-    if before is not None and "status" in before:
-        before["status"] = type(entity.status)(before["status"])
+    for name in () if before is None else ("status", "liveness"):
+        if name in before:
+            before[name] = type(getattr(entity, name))(before[name])
     return Event(ChangeKind(kind), datetime.fromisoformat(at), entity, before)
 
 
@@ -112,12 +119,14 @@ def decode_entity(data: bytes | str) -> Entity:
 
 
 def _entity(type_: str, state: dict[str, Any]) -> Entity:
+    if "pipeline_id" not in state:
+        _complete(type_, state)
     for name in _INSTANTS:
         if state.get(name) is not None:
             state[name] = datetime.fromisoformat(state[name])
     match type_:
         case "worker":
-            state["status"] = WorkerStatus(state["status"])
+            state["liveness"] = Liveness(state["liveness"])
             state["task_definitions"] = tuple(
                 TaskDefinition(**definition) for definition in state["task_definitions"]
             )
@@ -128,3 +137,16 @@ def _entity(type_: str, state: dict[str, Any]) -> Entity:
         case _:
             state["status"] = TaskStatus(state["status"])
             return Task(**state)
+
+
+def _complete(type_: str, state: dict[str, Any]) -> None:
+    """Adds what a server of the release before, which knew no pipelines, did not write."""
+    state["pipeline_id"] = pipeline_id(state["name"]) if type_ == "worker" else ""
+    if type_ == "worker":
+        was_online = state.pop("status") == "ONLINE"
+        state["liveness"] = Liveness.ALIVE if was_online else Liveness.LOST
+        state["liveness_reason"] = None
+        state["sends_heartbeats"] = False
+        state["quiet_since"] = state["last_seen_at"]
+    elif type_ == "process":
+        state["version"] = ""

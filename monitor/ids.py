@@ -1,12 +1,17 @@
-"""Ids: a type prefix and a UUIDv7 (RFC 9562), so that they sort by time and inserts stay local."""
+"""Ids: a type prefix and a UUID (RFC 9562).
 
+Mostly a UUIDv7, so that they sort by time and inserts stay local; that of a pipeline comes from its
+name, so that all replicas know it without asking.
+"""
+
+import hashlib
 import re
 import secrets
 import time
 from typing import Literal
 
-Kind = Literal["worker", "process", "task"]
-_ID = re.compile(r"(worker|process|task)_[0-9A-Za-z-]{1,56}", re.ASCII)
+Kind = Literal["pipeline", "worker", "process", "task"]
+_ID = re.compile(r"(pipeline|worker|process|task)_[0-9A-Za-z-]{1,56}", re.ASCII)
 
 
 def new_id(kind: Kind) -> str:
@@ -18,6 +23,17 @@ def new_id(kind: Kind) -> str:
         | 2 << 62
         | secrets.randbits(62)
     )
+    return _format(kind, value)
+
+
+def pipeline_id(name: str) -> str:
+    """The id of the pipeline of this name: a UUIDv8 of 122 bits of the name's SHA-256."""
+    digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16])
+    versioned = digest & ~(0xF << 76 | 3 << 62) | 8 << 76 | 2 << 62
+    return _format("pipeline", versioned)
+
+
+def _format(kind: Kind, value: int) -> str:
     text = f"{value:032x}"
     return f"{kind}_{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

@@ -57,6 +57,7 @@ def _remove(tx: Transaction, processes: Sequence[Process]) -> None:
         tx.remove(process)
         tx.note_removal(process)
         tx.count(
+            process.pipeline_id,
             running=-(process.status is ProcessStatus.RUNNING),
             succeeded=-(process.status is ProcessStatus.SUCCESS),
             failed=-(process.status is ProcessStatus.ERROR),
@@ -128,6 +129,6 @@ def end_process(
             + process.runtime(ended_at) // MICROSECOND,
         )
     )
-    tx.count(running=-1, succeeded=succeeded, failed=failed)
+    tx.count(process.pipeline_id, running=-1, succeeded=succeeded, failed=failed)
     tx.note_end(process)
     return process

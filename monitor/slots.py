@@ -3,9 +3,14 @@
 from datetime import UTC, datetime
 
 SLOT_SECONDS = (60, 3600)
+# Before everything.
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 # Where activity notes what was removed, as negative numbers: the chart, which shows what happened,
 # leaves it out; a recount, which counts what is kept, adds it.
 REMOVED_SHARD = -1
+# Durations are kept by the hour, and by the day when they are older.
+HOUR_SECONDS = 3600
+DAY_SECONDS = 86400
 
 
 def slot_start(at: datetime, slot_seconds: int) -> datetime:

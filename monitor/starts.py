@@ -20,6 +20,8 @@ def open_process(
         Process(
             id=new_id("process"),
             worker_id=worker.id,
+            pipeline_id=worker.pipeline_id,
+            version=worker.version,
             status=ProcessStatus.RUNNING,
             stalled=False,
             task_count=len(worker.task_definitions),
@@ -39,6 +41,7 @@ def open_process(
                 id=new_id("task"),
                 process_id=process.id,
                 worker_id=worker.id,
+                pipeline_id=worker.pipeline_id,
                 name=definition.name,
                 version=definition.version,
                 position=position,
@@ -54,7 +57,7 @@ def open_process(
         for position, definition in enumerate(worker.task_definitions, start=1)
     ]
     tx.update(replace(worker, running=worker.running + 1))
-    tx.count(running=1)
+    tx.count(worker.pipeline_id, running=1)
     tx.note_start(process)
     return process, tasks
 

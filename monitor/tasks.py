@@ -59,6 +59,7 @@ def _apply(tx: Transaction, update: TaskUpdate) -> Task:
     before = task_meant(tx, told, update.status)
     after = tx.update(_reported(before, update, tx))
     process = tx.process(before.process_id)
+    tx.note_task(before, after, process.version)
     tx.update(
         replace(
             process,

@@ -25,8 +25,10 @@ _TOTALS = select(*(func.coalesce(func.sum(c), 0) for c in models.totals.c if c.n
 class Totals:
     """Sums over everything that is kept."""
 
-    workers_online: int
-    workers_offline: int
+    pipelines: int
+    workers_alive: int
+    workers_finished: int
+    workers_lost: int
     running: int
     succeeded: int
     failed: int
@@ -63,9 +65,9 @@ async def list_activity(
     since: datetime,
     until: datetime | None,
     slot_seconds: int,
-    worker_id: str | None,
+    subject_id: str | None,
 ) -> Sequence[Slot]:
-    """Slots from the one that `since` lies in to the last that begins before `until` (now).
+    """What happened in a worker, a pipeline, or in all: slots from the one that `since` lies in to the last that begins before `until` (now).
 
     Slots begin at multiples of `slot_seconds` since the Unix epoch. Slots of whole minutes come
     from roll-ups; shorter ones are counted, over at most MAX_SLOTS times 59 s.
@@ -84,18 +86,18 @@ async def list_activity(
         raise InvalidInput("since", "is out of range, or until is") from error
     if count > MAX_SLOTS:
         raise InvalidInput("slotSeconds", f"makes {count} slots, at most {MAX_SLOTS}")
-    if worker_id is not None and kind_of(worker_id) is None:
+    if subject_id is not None and kind_of(subject_id) not in ("worker", "pipeline"):
         sums = {}  # the id of nothing
     elif slot_seconds % _MINUTE:
-        sums = await _count(database, first, end, slot_seconds, worker_id)
+        sums = await _count(database, first, end, slot_seconds, subject_id)
     else:
-        sums = await _add_up(database, first, end, slot_seconds, worker_id)
+        sums = await _add_up(database, first, end, slot_seconds, subject_id)
     starts = (first + timedelta(seconds=slot_seconds * index) for index in range(count))
     return [Slot(at, *sums.get(at, ())) for at in starts]
 
 
 async def _add_up(
-    database: Database, first: datetime, end: datetime, slot_seconds: int, worker_id: str | None
+    database: Database, first: datetime, end: datetime, slot_seconds: int, subject_id: str | None
 ) -> dict[datetime, list[int]]:
     table = models.activity
     slot = _slot(table.c.slot_at, slot_seconds, sqlite=database.is_sqlite)
@@ -107,7 +109,7 @@ async def _add_up(
             func.sum(table.c.failed),
             func.sum(table.c.runtime_microseconds),
         )
-        .where(table.c.worker_id == (worker_id or ""), table.c.shard != REMOVED_SHARD)
+        .where(table.c.subject_id == (subject_id or ""), table.c.shard != REMOVED_SHARD)
         .where(table.c.slot_seconds == (_MINUTE if slot_seconds % _HOUR else _HOUR))
         .where(table.c.slot_at >= first, table.c.slot_at < end)
         .group_by(slot)
@@ -120,7 +122,7 @@ async def _add_up(
 
 
 async def _count(
-    database: Database, first: datetime, end: datetime, slot_seconds: int, worker_id: str | None
+    database: Database, first: datetime, end: datetime, slot_seconds: int, subject_id: str | None
 ) -> dict[datetime, list[int]]:
     table = models.processes
     sqlite = database.is_sqlite
@@ -135,8 +137,9 @@ async def _count(
             )
             if column is table.c.ended_at:
                 statement = statement.where(table.c.status.in_(["SUCCESS", "ERROR"]))
-            if worker_id is not None:
-                statement = statement.where(table.c.worker_id == worker_id)
+            if subject_id is not None:
+                subject = table.c[f"{kind_of(subject_id)}_id"]
+                statement = statement.where(subject == subject_id)
             for at, status, number, microseconds in await connection.execute(statement):
                 known = sums.setdefault(datetime.fromtimestamp(at, UTC), [0, 0, 0, 0])
                 if column is table.c.started_at:

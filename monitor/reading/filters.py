@@ -15,12 +15,12 @@ from sqlalchemy import ColumnElement, Integer, and_, false, func, literal, true
 from db.models import processes, tasks, workers
 from monitor.entities import (
     Entity,
+    Liveness,
     Process,
     ProcessStatus,
     Task,
     TaskStatus,
     Worker,
-    WorkerStatus,
     fold,
 )
 from monitor.events import ChangeKind, Event
@@ -70,10 +70,11 @@ def told_as(matching: Filter, event: Event) -> ChangeKind | None:
 class WorkerFilter:
     """Which workers, archived ones left out; `name_contains` ignores case."""
 
-    STATUSES: ClassVar = tuple(WorkerStatus)
+    EVERY: ClassVar = {"liveness": tuple(Liveness)}
 
     ids: Sequence[str] | None = None
-    status: Sequence[WorkerStatus] | None = None
+    pipeline_ids: Sequence[str] | None = None
+    liveness: Sequence[Liveness] | None = None
     name_contains: str | None = None
 
     @property
@@ -81,25 +82,27 @@ class WorkerFilter:
         return self.ids is not None
 
     def values(self) -> dict[str, Sequence[Any]]:
-        return _given(status=self.status)
+        return _given(pipeline_ids=self.pipeline_ids, liveness=self.liveness)
 
     def where(self) -> Condition:
         return _all(
             workers.c.archived == false(),
             _in_ids(workers.c.id, self.ids),
-            _in(workers.c.status, self.status),
+            _in_ids(workers.c.pipeline_id, self.pipeline_ids),
+            _in(workers.c.liveness, self.liveness),
             _contains(workers.c.name_folded, self.name_contains),
         )
 
     @property
     def is_steady(self) -> bool:
-        return self.status is None
+        return self.liveness is None
 
     def matches(self, entity: Entity) -> bool:
         return (
             isinstance(entity, Worker)
             and (self.ids is None or entity.id in self.ids)
-            and (self.status is None or entity.status in self.status)
+            and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
+            and (self.liveness is None or entity.liveness in self.liveness)
             and _is_part(self.name_contains, entity.name)
         )
 
@@ -108,9 +111,10 @@ class WorkerFilter:
 class ProcessFilter:
     """Which processes; `started_after` and `started_before` exclude the instant itself."""
 
-    STATUSES: ClassVar = tuple(ProcessStatus)
+    EVERY: ClassVar = {"status": tuple(ProcessStatus)}
 
     ids: Sequence[str] | None = None
+    pipeline_ids: Sequence[str] | None = None
     worker_ids: Sequence[str] | None = None
     status: Sequence[ProcessStatus] | None = None
     stalled: bool | None = None
@@ -124,11 +128,16 @@ class ProcessFilter:
     def values(self) -> dict[str, Sequence[Any]]:
         # Only running processes stall, and of these there are few.
         running = (ProcessStatus.RUNNING,) if self.stalled and self.status is None else None
-        return _given(worker_ids=self.worker_ids, status=running or self.status)
+        return _given(
+            pipeline_ids=self.pipeline_ids,
+            worker_ids=self.worker_ids,
+            status=running or self.status,
+        )
 
     def where(self) -> Condition:
         return _all(
             _in_ids(processes.c.id, self.ids),
+            _in_ids(processes.c.pipeline_id, self.pipeline_ids),
             _in_ids(processes.c.worker_id, self.worker_ids),
             _in(processes.c.status, self.status),
             None if self.stalled is None else processes.c.stalled.is_(self.stalled),
@@ -146,6 +155,7 @@ class ProcessFilter:
         return (
             isinstance(entity, Process)
             and (self.ids is None or entity.id in self.ids)
+            and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
             and (self.worker_ids is None or entity.worker_id in self.worker_ids)
             and (self.status is None or entity.status in self.status)
             and (self.stalled is None or entity.stalled is self.stalled)
@@ -158,9 +168,10 @@ class ProcessFilter:
 class TaskFilter:
     """Which tasks; `name_contains` ignores case."""
 
-    STATUSES: ClassVar = tuple(TaskStatus)
+    EVERY: ClassVar = {"status": tuple(TaskStatus)}
 
     ids: Sequence[str] | None = None
+    pipeline_ids: Sequence[str] | None = None
     worker_ids: Sequence[str] | None = None
     process_ids: Sequence[str] | None = None
     status: Sequence[TaskStatus] | None = None
@@ -171,11 +182,14 @@ class TaskFilter:
         return self.ids is not None or self.process_ids is not None
 
     def values(self) -> dict[str, Sequence[Any]]:
-        return _given(worker_ids=self.worker_ids, status=self.status)
+        return _given(
+            pipeline_ids=self.pipeline_ids, worker_ids=self.worker_ids, status=self.status
+        )
 
     def where(self) -> Condition:
         return _all(
             _in_ids(tasks.c.id, self.ids),
+            _in_ids(tasks.c.pipeline_id, self.pipeline_ids),
             _in_ids(tasks.c.worker_id, self.worker_ids),
             _in_ids(tasks.c.process_id, self.process_ids),
             _in(tasks.c.status, self.status),
@@ -190,6 +204,7 @@ class TaskFilter:
         return (
             isinstance(entity, Task)
             and (self.ids is None or entity.id in self.ids)
+            and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
             and (self.worker_ids is None or entity.worker_id in self.worker_ids)
             and (self.process_ids is None or entity.process_id in self.process_ids)
             and (self.status is None or entity.status in self.status)
@@ -207,7 +222,7 @@ def split(matching: Any, prefixes: Sequence[Prefix]) -> tuple[Prefix | None, Seq
     given = matching.values()
     if matching.is_bounded or any(not values for values in given.values()):
         return None, [matching]
-    every = {"status": matching.STATUSES} | given
+    every = matching.EVERY | given
     for known in (given, every):
         for prefix in prefixes:
             lists = [known[name] for name in prefix if name in known]

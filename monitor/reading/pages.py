@@ -25,7 +25,7 @@ T = TypeVar("T")
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 # Of the lists of filters, where the names are not the same.
-_COLUMNS = {"worker_ids": "worker_id"}
+_COLUMNS = {"worker_ids": "worker_id", "pipeline_ids": "pipeline_id"}
 
 
 class Direction(StrEnum):

@@ -27,7 +27,9 @@ from monitor.reading.pages import Listing, Order, Page, PageRequest
 
 T = TypeVar("T", Worker, Process, Task)
 
-_BOTH = ("worker_ids", "status")
+# What the indexes begin with, the narrowest first.
+_WITH_STATUS = (("worker_ids", "status"), ("pipeline_ids", "status"), ("status",))
+_WORKERS_OF = (("pipeline_ids", "liveness"), ("pipeline_ids",), ("liveness",), ())
 
 WORKERS: Listing[Worker] = Listing(
     rows.WORKER,
@@ -39,9 +41,9 @@ WORKERS: Listing[Worker] = Listing(
         "NAME": (models.workers.c.name_folded, lambda worker: fold(worker.name)),
     },
     {
-        "REGISTERED_AT": (("status",), ()),
-        "LAST_SEEN_AT": (("status",), ()),
-        "NAME": ((),),
+        "REGISTERED_AT": _WORKERS_OF,
+        "LAST_SEEN_AT": _WORKERS_OF,
+        "NAME": (("pipeline_ids",), ()),
     },
 )
 PROCESSES: Listing[Process] = Listing(
@@ -53,8 +55,11 @@ PROCESSES: Listing[Process] = Listing(
         "UPDATED_AT": (models.processes.c.updated_at, lambda process: process.updated_at),
     },
     {
-        "STARTED_AT": (_BOTH, ("worker_ids",), ("status",), ()),
-        "UPDATED_AT": (_BOTH, ("status",)),
+        "STARTED_AT": (
+            *(("worker_ids", "status"), ("worker_ids",)),
+            *(("pipeline_ids", "status"), ("pipeline_ids",), ("status",), ()),
+        ),
+        "UPDATED_AT": _WITH_STATUS,
     },
 )
 TASKS: Listing[Task] = Listing(
@@ -66,7 +71,7 @@ TASKS: Listing[Task] = Listing(
         "UPDATED_AT": (models.tasks.c.updated_at, lambda task: task.updated_at),
         "POSITION": (models.tasks.c.position, lambda task: task.position),
     },
-    dict.fromkeys(("CREATED_AT", "UPDATED_AT", "POSITION"), (_BOTH, ("status",))),
+    dict.fromkeys(("CREATED_AT", "UPDATED_AT", "POSITION"), _WITH_STATUS),
 )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Text, type_coerce
 from db import models
 from monitor.entities import (
     UNREAD,
+    Liveness,
     Process,
     ProcessStatus,
     Task,
@@ -18,9 +19,9 @@ from monitor.entities import (
     TaskStatus,
     Unread,
     Worker,
-    WorkerStatus,
     fold,
 )
+from monitor.slots import LONG_AGO
 
 # In the order of the entities' fields.
 WORKER = tuple(
@@ -38,19 +39,22 @@ LISTED_TASK = tuple(column for column in TASK if column.name != "details")
 # Where the entities have them.
 _PROCESS_DETAILS = [column.name for column in PROCESS].index("details")
 _TASK_DETAILS = [column.name for column in TASK].index("details")
-_WORKER_STATUS = {status.value: status for status in WorkerStatus}
+_LIVENESS = {liveness.value: liveness for liveness in Liveness}
 _PROCESS_STATUS = {status.value: status for status in ProcessStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
 
 
 def worker(row: Sequence[Any]) -> Worker:
     """A row of WORKER columns as an entity."""
-    id_, name, version, status, definitions, *rest = row
+    id_, name, version, pipeline_id, liveness, reason, sends_heartbeats, definitions, *rest = row
     return Worker(
         id_,
         name,
         version,
-        _WORKER_STATUS[status],
+        pipeline_id,
+        _LIVENESS[liveness],
+        reason,
+        sends_heartbeats,
         _definitions(definitions),
         *rest,
     )
@@ -63,14 +67,14 @@ def _definitions(text: str) -> Sequence[TaskDefinition]:
 
 def process(row: Sequence[Any]) -> Process:
     """A row of PROCESS columns as an entity."""
-    id_, worker_id, status, *rest = row
-    return Process(id_, worker_id, _PROCESS_STATUS[status], *rest)
+    id_, worker_id, pipeline_id, version, status, *rest = row
+    return Process(id_, worker_id, pipeline_id, version, _PROCESS_STATUS[status], *rest)
 
 
 def task(row: Sequence[Any]) -> Task:
     """A row of TASK columns as an entity."""
-    id_, process_id, worker_id, name, version, position, status, *rest = row
-    return Task(id_, process_id, worker_id, name, version, position, _TASK_STATUS[status], *rest)
+    *first, status = row[:8]
+    return Task(*first, _TASK_STATUS[status], *row[8:])
 
 
 def listed_process(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Process:
@@ -90,10 +94,14 @@ def worker_values(worker: Worker) -> Mapping[str, Any]:
         "name": worker.name,
         "name_folded": fold(worker.name),
         "version": worker.version,
-        "status": worker.status.value,
+        "pipeline_id": worker.pipeline_id,
+        "liveness": worker.liveness.value,
+        "liveness_reason": worker.liveness_reason,
+        "sends_heartbeats": worker.sends_heartbeats,
         "task_definitions": [[d.name, d.version] for d in worker.task_definitions],
         "registered_at": worker.registered_at,
         "last_seen_at": worker.last_seen_at,
+        "quiet_since": worker.quiet_since,
         "running": worker.running,
         "succeeded": worker.succeeded,
         "failed": worker.failed,
@@ -103,11 +111,29 @@ def worker_values(worker: Worker) -> Mapping[str, Any]:
     }
 
 
+def pipeline_values(first: Worker) -> Mapping[str, Any]:
+    """The row of the pipeline that this worker opens."""
+    return {
+        "id": first.pipeline_id,
+        "name": first.name,
+        "name_folded": fold(first.name),
+        "first_seen_at": first.registered_at,
+        "last_seen_at": first.registered_at,
+        "told_at": LONG_AGO,
+        "revision": 0,
+        "failing": False,
+        "running": False,
+        "lost": False,
+    }
+
+
 def process_values(process: Process) -> Mapping[str, Any]:
     """An entity as the column values of its row."""
     return {
         "id": process.id,
         "worker_id": process.worker_id,
+        "pipeline_id": process.pipeline_id,
+        "version": process.version,
         "status": process.status.value,
         "stalled": process.stalled,
         "task_count": process.task_count,
@@ -129,6 +155,7 @@ def task_values(task: Task) -> Mapping[str, Any]:
         "id": task.id,
         "process_id": task.process_id,
         "worker_id": task.worker_id,
+        "pipeline_id": task.pipeline_id,
         "name": task.name,
         "name_folded": fold(task.name),
         "version": task.version,

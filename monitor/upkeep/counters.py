@@ -27,18 +27,16 @@ from db.errors import DatabaseUnavailable, is_conflict, is_unavailable
 from db.maintenance import MaintenanceDatabase
 from db.session import Database, upsert
 from monitor.slots import SLOT_SECONDS, slot_start
-from monitor.upkeep import recount
+from monitor.upkeep import pipeline_recount, recount, repairs
 from monitor.upkeep.recount import Mismatch, SlotKey
 from monitor.writing.loading import Memory, Needs
 from monitor.writing.transaction import Transaction
 from monitor.writing.transactions import SHARDS
 
-# Behind the shards of the server processes.
-CHECKER_SHARD = SHARDS
 ATTEMPTS = 8
 _WORKERS_PER_PAGE = 50
+_PIPELINES_PER_PAGE = 20
 _PROCESSES_PER_PAGE = 1_000
-_WINDOW = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,7 @@ async def check_counters(database: Database, *, repair: bool) -> list[Difference
             checker = _Checker(unhurried, connection, repair=repair)
             await checker.check_processes()
             await checker.check_workers()
+            await checker.check_pipelines()
             await checker.check_slots()
             await checker.check_totals()
         return checker.differences
@@ -86,7 +85,7 @@ class _Checker:
             found = await recount.compare_processes(self._connection, ids)
             self._note("process", found)
             for mismatch in found:
-                await self._repair_with(_repair_process, mismatch.key)
+                await self._repair_with(repairs.repair_process, mismatch.key)
 
     async def check_workers(self) -> None:
         async for ids in self._pages(models.workers.c.id, _WORKERS_PER_PAGE):
@@ -94,27 +93,42 @@ class _Checker:
             self._note("worker", found)
             wrong = {mismatch.key for mismatch in found}
             for slot_seconds in SLOT_SECONDS:
-                slots = await recount.compare_worker_slots(self._connection, ids, slot_seconds)
+                slots = await recount.compare_slots_of(self._connection, ids, slot_seconds)
                 self._note("activity", slots)
-                wrong.update(mismatch.key.worker_id for mismatch in slots)
+                wrong.update(mismatch.key.subject_id for mismatch in slots)
             for worker_id in sorted(wrong):
-                await self._repair_with(_repair_worker, worker_id)
+                await self._repair_with(repairs.repair_worker, worker_id)
+
+    async def check_pipelines(self) -> None:
+        async for ids in self._pages(models.pipelines.c.id, _PIPELINES_PER_PAGE):
+            figures = await pipeline_recount.compare_pipelines(self._connection, ids)
+            self._note("pipeline", figures)
+            durations = await pipeline_recount.compare_durations(self._connection, ids)
+            self._note("durations", durations)
+            wrong = {mismatch.key for mismatch in figures}
+            wrong.update(mismatch.key.pipeline_id for mismatch in durations)
+            for slot_seconds in SLOT_SECONDS:
+                slots = await recount.compare_slots_of(self._connection, ids, slot_seconds)
+                self._note("activity", slots)
+                wrong.update(mismatch.key.subject_id for mismatch in slots)
+            for pipeline_id in sorted(wrong):
+                await self._repair_with(repairs.repair_pipeline, pipeline_id)
 
     async def check_slots(self) -> None:
         at = await self._next_instant(datetime.fromtimestamp(0, UTC))
         while at is not None:
             since = slot_start(at, max(SLOT_SECONDS))
-            found = await _compare_slots(self._connection, since)
+            found = await repairs.compare_days(self._connection, since)
             self._note("activity", found)
             if found:
-                await self._repair_with(_repair_slots, since)
-            at = await self._next_instant(since + _WINDOW)
+                await self._repair_with(repairs.repair_slots, since)
+            at = await self._next_instant(since + repairs.WINDOW)
 
     async def check_totals(self) -> None:
         found = await recount.compare_totals(self._connection)
         self._note("totals", found)
         if found:
-            await self._repair_with(_repair_totals)
+            await self._repair_with(repairs.repair_totals)
 
     def _note(self, what: str, found: Iterable[Mismatch[Any]]) -> None:
         for mismatch in found:
@@ -137,7 +151,7 @@ class _Checker:
         candidates: list[tuple[ColumnElement[Any], list[ColumnElement[bool]]]] = [
             (process.started_at, []),
             *((process.ended_at, [process.status == s]) for s in ("SUCCESS", "ERROR")),
-            *((slot.slot_at, [slot.worker_id == "", slot.slot_seconds == s]) for s in SLOT_SECONDS),
+            *((slot.slot_at, [slot.subject_id == "", slot.slot_seconds == s]) for s in SLOT_SECONDS),
         ]
         first = [
             select(func.min(column)).where(column >= after, *conditions).scalar_subquery()
@@ -164,79 +178,3 @@ class _Checker:
                     raise DatabaseUnavailable(str(error)) from error
                 else:
                     raise
-
-
-async def _repair_process(connection: AsyncConnection, process_id: str) -> None:
-    tx = await _load(connection, Needs(processes=(process_id,)))
-    for mismatch in await recount.compare_processes(connection, (process_id,)):
-        tx.update(replace(tx.process(process_id), **dict[str, Any](mismatch.counted)))
-    await tx.store()
-
-
-async def _repair_worker(connection: AsyncConnection, worker_id: str) -> None:
-    tx = await _load(connection, Needs(workers=(worker_id,)))
-    for mismatch in await recount.compare_workers(connection, (worker_id,)):
-        tx.update(replace(tx.worker(worker_id), **dict[str, Any](mismatch.counted)))
-    await tx.store()
-    for slot_seconds in SLOT_SECONDS:
-        slots = await recount.compare_worker_slots(connection, (worker_id,), slot_seconds)
-        await _add_to_slots(connection, slots, shard=0)
-
-
-async def _load(connection: AsyncConnection, needs: Needs) -> Transaction:
-    tx = Transaction(connection, memory=Memory(), shard=CHECKER_SHARD, now=datetime.now(UTC))
-    await tx.load([needs])
-    return tx
-
-
-async def _compare_slots(connection: AsyncConnection, since: datetime) -> list[Mismatch[SlotKey]]:
-    return [
-        mismatch
-        for slot_seconds in SLOT_SECONDS
-        for mismatch in await recount.compare_slots(
-            connection, since, since + _WINDOW, slot_seconds
-        )
-    ]
-
-
-async def _repair_slots(connection: AsyncConnection, since: datetime) -> None:
-    await _lock_other_checkers_out(connection)
-    found = await _compare_slots(connection, since)
-    await _add_to_slots(connection, found, shard=CHECKER_SHARD)
-
-
-async def _add_to_slots(
-    connection: AsyncConnection, found: Sequence[Mismatch[SlotKey]], *, shard: int
-) -> None:
-    if found:
-        await connection.execute(
-            upsert(models.activity, connection.dialect.name, add=recount.ACTIVITY_COUNTERS),
-            [
-                {
-                    "worker_id": mismatch.key.worker_id,
-                    "slot_seconds": mismatch.key.slot_seconds,
-                    "slot_at": mismatch.key.at,
-                    "shard": shard,
-                    **mismatch.missing(),
-                }
-                for mismatch in found
-            ],
-        )
-
-
-async def _repair_totals(connection: AsyncConnection) -> None:
-    await _lock_other_checkers_out(connection)
-    for mismatch in await recount.compare_totals(connection):
-        await _add_to_totals(connection, **mismatch.missing())
-
-
-async def _lock_other_checkers_out(connection: AsyncConnection) -> None:
-    """Adds nothing to the checker's shard, which locks its row until the commit."""
-    await _add_to_totals(connection)
-
-
-async def _add_to_totals(connection: AsyncConnection, **missing: int) -> None:
-    await connection.execute(
-        upsert(models.totals, connection.dialect.name, add=recount.TOTALS),
-        [{"shard": CHECKER_SHARD, **dict.fromkeys(recount.TOTALS, 0), **missing}],
-    )

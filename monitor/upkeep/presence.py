@@ -1,18 +1,27 @@
-"""Who fell silent: workers not heard from within the limit go OFFLINE, once, whoever notices."""
+"""Who fell silent, and what that means: judged once, whichever replica notices.
+
+A worker is ALIVE as long as it is silent for no longer than the limit. One that sends heartbeats is
+held to them. One that does not may be silent for as long as is usual for the step it is in; when it
+runs nothing, it is FINISHED, and nobody is alarmed.
+"""
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db import models
 from db.session import Database
 from monitor.errors import Unavailable
 from monitor.reading.reads import reading
-from monitor.workers import mark_workers_offline
+from monitor.reading.usual import Step, Usual
+from monitor.words import in_words
+from monitor.workers import Silence, judge_silence
 from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)
@@ -21,17 +30,54 @@ LOOK_INTERVAL = timedelta(seconds=1)
 # Without a look for this long, the monitor was down or blind: nobody's silence counts from before.
 BLIND_AFTER = timedelta(seconds=5)
 BATCH_WORKERS = 500
+# A step may take so many times what nearly all of its runs took.
+PATIENCE = 3
+
+_worker = models.workers.c
+_task = models.tasks.c
+_QUIET = (
+    select(
+        *(_worker.id, _worker.last_seen_at, _worker.sends_heartbeats, _worker.running),
+        *(_worker.pipeline_id, _worker.quiet_since),
+    )
+    .where(_worker.liveness == "ALIVE", _worker.quiet_since < bindparam("quiet_since"))
+    .order_by(_worker.quiet_since, _worker.id)
+    .limit(BATCH_WORKERS)
+)
+# The steps that these workers are in.
+_IN_HAND = (
+    select(_task.worker_id, _task.pipeline_id, _task.name)
+    .join(models.processes, models.processes.c.id == _task.process_id)
+    .where(
+        _task.worker_id.in_(bindparam("ids", expanding=True)),
+        _task.status == "RUNNING",
+        models.processes.c.status == "RUNNING",
+    )
+)
 
 
 class Presence:
-    """Looks once a second; several replicas share the looking through the row of `watch`."""
+    """Looks once a second; several replicas share the looking through the row of `watch`.
+
+    Args:
+        offline_after: how long everybody may be silent
+        silent_step: how long a step may, of which it is not known how long it usually takes
+    """
 
     def __init__(
-        self, database: Database, transactions: Transactions, *, offline_after: timedelta
+        self,
+        database: Database,
+        transactions: Transactions,
+        usual: Usual,
+        *,
+        offline_after: timedelta,
+        silent_step: timedelta,
     ) -> None:
         self._database = database
         self._transactions = transactions
-        self._offline_after = offline_after
+        self._usual = usual
+        self._limit = offline_after
+        self._silent_step = silent_step
 
     async def run(self) -> None:
         """Looks until cancelled. While the database is gone, nobody falls silent."""
@@ -45,28 +91,68 @@ class Presence:
             await asyncio.sleep(LOOK_INTERVAL.total_seconds())
 
     async def look(self, now: datetime) -> None:
-        """Marks as OFFLINE who was silent for too long, of the time that was watched."""
+        """Judges who was silent for longer than the limit, of the time that was watched."""
         watching_since = await self._watch(now)
-        silent_since = now - self._offline_after
-        if watching_since >= silent_since:
+        quiet_since = now - self._limit
+        if watching_since >= quiet_since:
             return
-        table = models.workers
-        statement = (
-            select(table.c.id)
-            .where(table.c.status == "ONLINE", table.c.last_seen_at < silent_since)
-            .order_by(table.c.last_seen_at)
-            .limit(BATCH_WORKERS)
-        )
         while True:
             async with reading(self._database) as connection:
-                silent = (await connection.execute(statement)).scalars().all()
-            if not silent:
+                found = await connection.execute(_QUIET, {"quiet_since": quiet_since})
+                quiet = found.all()
+            if not quiet:
                 return
-            marked = await self._transactions.run(
-                mark_workers_offline, worker_ids=silent, silent_since=silent_since
+            silences = await self._explain(quiet, watching_since)
+            judged = await self._transactions.run(
+                judge_silence, silences=silences, now=now, limit=self._limit
             )
-            if not marked:
+            if not judged:
                 return  # they reported meanwhile, or another replica was first
+
+    async def _explain(
+        self, quiet: Sequence[Row[Any]], watching_since: datetime
+    ) -> Sequence[Silence]:
+        steps = await self._find_steps_in_hand(
+            [row.id for row in quiet if row.running and not row.sends_heartbeats]
+        )
+        known = await self._usual.find(step for of in steps.values() for step in of)
+        silences = []
+        for row in quiet:
+            if row.sends_heartbeats:
+                allowed, reason = self._limit, "it used to send heartbeats"
+            elif not row.running:
+                allowed, reason = self._limit, "nothing of it runs"
+            else:
+                allowed, reason = self._allow(steps.get(row.id, []), known)
+            since = max(row.last_seen_at, watching_since)
+            silences.append(Silence(row.id, row.last_seen_at, since, allowed, reason))
+        return silences
+
+    async def _find_steps_in_hand(self, worker_ids: Sequence[str]) -> Mapping[str, list[Step]]:
+        steps: dict[str, list[Step]] = {}
+        if worker_ids:
+            async with reading(self._database) as connection:
+                for worker_id, *step in await connection.execute(_IN_HAND, {"ids": worker_ids}):
+                    steps.setdefault(worker_id, []).append(Step(*step))
+        return steps
+
+    def _allow(
+        self, in_hand: Sequence[Step], known: Mapping[Step, timedelta]
+    ) -> tuple[timedelta, str]:
+        """For how long a worker in these steps may be silent, and why."""
+        if not in_hand:
+            allowed = max(self._limit, self._silent_step)
+            return allowed, f"between two steps it may be for {in_words(allowed)}"
+        return max(self._allow_step(step, known.get(step)) for step in in_hand)
+
+    def _allow_step(self, step: Step, usual: timedelta | None) -> tuple[timedelta, str]:
+        if usual is None:
+            allowed = max(self._limit, self._silent_step)
+            reason = f"how long step {step.name} usually takes is not known yet"
+            return allowed, f"{reason}, so it may for {in_words(allowed)}"
+        return max(self._limit, PATIENCE * usual), (
+            f"step {step.name} usually takes up to {in_words(usual)}"
+        )
 
     async def _watch(self, now: datetime) -> datetime:
         """Notes this look; since when there has been one without a break."""

@@ -163,14 +163,15 @@ async def _oldest_kept(connection: Any, worker_id: str, processes: int) -> Condi
 
 
 async def forget_minutes(database: Database, before: datetime) -> None:
-    """Removes the activity by the minute from before this instant, a worker's day at a time.
+    """Removes the activity by the minute from before this instant, a day of each subject at a time.
 
     What remains of these days is their activity by the hour. Raises Unavailable.
     """
     async with reading(database) as connection:
         workers = (await connection.execute(select(_worker.id))).scalars().all()
-        for worker_id in ("", *workers):
-            mine = _MINUTES & (_slot.worker_id == worker_id) & (_slot.slot_at < before)
+        pipelines = (await connection.execute(select(models.pipelines.c.id))).scalars().all()
+        for subject_id in ("", *pipelines, *workers):
+            mine = _MINUTES & (_slot.subject_id == subject_id) & (_slot.slot_at < before)
             while oldest := await connection.scalar(select(func.min(_slot.slot_at)).where(mine)):
                 until = min(oldest + timedelta(days=1), before)
                 await connection.execute(delete(models.activity).where(mine, _slot.slot_at < until))

@@ -25,13 +25,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.instants import microseconds_between, unix_seconds
+from monitor.ids import kind_of
 
 K = TypeVar("K")
 
 PROCESS_COUNTERS = ("task_count", "ended_task_count")
 WORKER_COUNTERS = ("running", "succeeded", "failed", "runtime_microseconds")
 ACTIVITY_COUNTERS = ("started", "succeeded", "failed", "runtime_microseconds")
-TOTALS = ("workers_online", "workers_offline", "running", "succeeded", "failed", "stalled")
+TOTALS = (
+    *("pipelines", "workers_alive", "workers_finished", "workers_lost"),
+    *("running", "succeeded", "failed", "stalled"),
+)
 _ENDED = ("SUCCESS", "ERROR")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -51,14 +55,14 @@ class Mismatch(Generic[K]):
 
 @dataclass(frozen=True, slots=True)
 class SlotKey:
-    """A row of activity without its shard; worker_id is '' for all workers together."""
+    """A row of activity without its shard; subject_id is '' for all together."""
 
-    worker_id: str
+    subject_id: str
     slot_seconds: int
     at: datetime
 
     def __str__(self) -> str:
-        who = self.worker_id or "all workers"
+        who = self.subject_id or "all workers"
         return f"{who} in {self.slot_seconds} s from {self.at.isoformat()}"
 
 
@@ -75,7 +79,7 @@ async def compare_processes(connection: AsyncConnection, ids: Sequence[str]) -> 
         models.processes.outerjoin(models.tasks, task.process_id == kept.id)
     )
     found = await connection.execute(statement.where(kept.id.in_(ids)))
-    return [_mismatch(row[0], PROCESS_COUNTERS, row[1:]) for row in found]
+    return [mismatch(row[0], PROCESS_COUNTERS, row[1:]) for row in found]
 
 
 async def compare_workers(connection: AsyncConnection, ids: Sequence[str]) -> list[Mismatch[str]]:
@@ -96,7 +100,7 @@ async def compare_workers(connection: AsyncConnection, ids: Sequence[str]) -> li
         models.workers.outerjoin(models.processes, process.worker_id == kept.id)
     )
     found = await connection.execute(statement.where(kept.id.in_(ids)))
-    return [_mismatch(row[0], WORKER_COUNTERS, row[1:]) for row in found]
+    return [mismatch(row[0], WORKER_COUNTERS, row[1:]) for row in found]
 
 
 def _comparison(
@@ -109,18 +113,18 @@ def _comparison(
     return select(*columns).group_by(id_, *kept).having(differs)
 
 
-async def compare_worker_slots(
-    connection: AsyncConnection, worker_ids: Sequence[str], slot_seconds: int
+async def compare_slots_of(
+    connection: AsyncConnection, subject_ids: Sequence[str], slot_seconds: int
 ) -> list[Mismatch[SlotKey]]:
-    """Activity of each of these workers, all of it."""
-    activity, process = models.activity.c, models.processes.c
+    """Activity of each of these workers, or of each of these pipelines, all of it."""
+    subject_id = models.processes.c[f"{kind_of(subject_ids[0])}_id"]
     return await _compare_slots(
         connection,
         slot_seconds,
-        worker_id=process.worker_id,
-        kept=activity.worker_id.in_(worker_ids),
-        started=process.worker_id.in_(worker_ids),
-        ended=process.worker_id.in_(worker_ids),
+        subject_id=subject_id,
+        kept=models.activity.c.subject_id.in_(subject_ids),
+        started=subject_id.in_(subject_ids),
+        ended=subject_id.in_(subject_ids),
     )
 
 
@@ -132,8 +136,8 @@ async def compare_slots(
     return await _compare_slots(
         connection,
         slot_seconds,
-        worker_id=literal(""),
-        kept=(activity.worker_id == "") & _within(activity.slot_at, since, until),
+        subject_id=literal(""),
+        kept=(activity.subject_id == "") & _within(activity.slot_at, since, until),
         started=_within(process.started_at, since, until),
         ended=_within(process.ended_at, since, until),
     )
@@ -147,7 +151,7 @@ async def _compare_slots(
     connection: AsyncConnection,
     slot_seconds: int,
     *,
-    worker_id: ColumnElement[str],
+    subject_id: ColumnElement[str],
     kept: ColumnElement[bool],
     started: ColumnElement[bool],
     ended: ColumnElement[bool],
@@ -159,7 +163,7 @@ async def _compare_slots(
     # Minutes are forgotten some day; what began before the oldest is counted by the hour only.
     first = (
         select(func.min(activity.slot_at))
-        .where(activity.worker_id == "", activity.slot_seconds == slot_seconds)
+        .where(activity.subject_id == "", activity.slot_seconds == slot_seconds)
         .scalar_subquery()
     )
     oldest = func.coalesce(first, literal(_EPOCH, models.UtcDateTime))
@@ -171,16 +175,16 @@ async def _compare_slots(
     none = literal(0)
     parts = union_all(
         select(
-            activity.worker_id.label("worker_id"),
+            activity.subject_id.label("subject_id"),
             unix_seconds(activity.slot_at, sqlite=sqlite).label("at"),
             *(activity[name].label(f"kept_{name}") for name in names),
             *(none.label(f"counted_{name}") for name in names),
         ).where(activity.slot_seconds == slot_seconds, activity.slot_at >= oldest, kept),
-        select(worker_id, slot(process.started_at), *[none] * 4, literal(1), *[none] * 3).where(
+        select(subject_id, slot(process.started_at), *[none] * 4, literal(1), *[none] * 3).where(
             started, process.started_at >= oldest
         ),
         select(
-            worker_id,
+            subject_id,
             slot(process.ended_at),
             *[none] * 5,
             case((process.status == "SUCCESS", 1), else_=0),
@@ -191,13 +195,13 @@ async def _compare_slots(
     sums = {side: [func.sum(parts.c[f"{side}_{n}"]) for n in names] for side in ("kept", "counted")}
     differs = or_(*(k != c for k, c in zip(sums["kept"], sums["counted"], strict=True)))
     statement = (
-        select(parts.c.worker_id, parts.c["at"], *sums["kept"], *sums["counted"])
-        .group_by(parts.c.worker_id, parts.c["at"])
+        select(parts.c.subject_id, parts.c["at"], *sums["kept"], *sums["counted"])
+        .group_by(parts.c.subject_id, parts.c["at"])
         .having(differs)
-        .order_by(parts.c.worker_id, parts.c["at"])
+        .order_by(parts.c.subject_id, parts.c["at"])
     )
     return [
-        _mismatch(SlotKey(id_, slot_seconds, datetime.fromtimestamp(int(at), UTC)), names, values)
+        mismatch(SlotKey(id_, slot_seconds, datetime.fromtimestamp(int(at), UTC)), names, values)
         for id_, at, *values in await connection.execute(statement)
     ]
 
@@ -206,27 +210,30 @@ async def compare_totals(connection: AsyncConnection) -> list[Mismatch[str]]:
     """The sums over everything; their key is ''."""
     worker, process = models.workers.c, models.processes.c
     counted = [
+        count(models.pipelines.c.id),
         *(
-            _count(worker.id, worker.status == status, worker.archived == false())
-            for status in ("ONLINE", "OFFLINE")
+            count(worker.id, worker.liveness == liveness, worker.archived == false())
+            for liveness in ("ALIVE", "FINISHED", "LOST")
         ),
-        *(_count(process.id, process.status == status) for status in ("RUNNING", *_ENDED)),
-        _count(process.id, process.status == "RUNNING", process.stalled),
+        *(count(process.id, process.status == status) for status in ("RUNNING", *_ENDED)),
+        count(process.id, process.status == "RUNNING", process.stalled),
     ]
     kept = [
         select(func.coalesce(func.sum(models.totals.c[name]), 0)).scalar_subquery()
         for name in TOTALS
     ]
     row = (await connection.execute(select(*kept, *counted))).one()
-    mismatch = _mismatch("", TOTALS, row)
-    return [mismatch] if any(mismatch.missing().values()) else []
+    compared = mismatch("", TOTALS, row)
+    return [compared] if any(compared.missing().values()) else []
 
 
-def _count(id_: ColumnElement[str], *conditions: ColumnElement[bool]) -> Any:
+def count(id_: ColumnElement[str], *conditions: ColumnElement[bool]) -> Any:
+    """How many rows meet the conditions."""
     return select(func.count(id_)).where(*conditions).scalar_subquery()
 
 
-def _mismatch(key: K, names: Sequence[str], values: Sequence[Any] | Row[Any]) -> Mismatch[K]:
+def mismatch(key: K, names: Sequence[str], values: Sequence[Any] | Row[Any]) -> Mismatch[K]:
+    """From what is kept of each name, followed by what was counted."""
     numbers: Iterator[int] = map(int, values)
     kept = dict(zip(names, numbers, strict=False))
     return Mismatch(key, kept, dict(zip(names, numbers, strict=True)))

@@ -42,7 +42,8 @@ _SILENT = (
     select(models.workers.c.id)
     .where(
         models.workers.c.archived == false(),
-        models.workers.c.status == "OFFLINE",
+        models.workers.c.liveness.in_(["FINISHED", "LOST"]),
+        models.workers.c.running == 0,
         models.workers.c.last_seen_at < bindparam("silent_since"),
     )
     .order_by(models.workers.c.last_seen_at)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.entities import WorkerStatus
+from monitor.entities import Liveness
 from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.writing import statements
@@ -28,7 +28,7 @@ class Needs:
     """What an operation reads and changes, by id.
 
     `processes` bring their worker along, `tasks` their process, `running_of` the running processes
-    of these workers, `tasks_of` all tasks of these processes, which it removes: without details.
+    of these workers, `pipelines` are looked up only, `tasks_of` all tasks of these processes, which it removes: without details.
     `started`: those of the tasks that are started; in a process that ended, what its successor
     needs comes along.
     """
@@ -37,6 +37,7 @@ class Needs:
     processes: Sequence[str] = ()
     tasks: Sequence[str] = ()
     started: Sequence[str] = ()
+    pipelines: Sequence[str] = ()
     running_of: Sequence[str] = ()
     tasks_of: Sequence[str] = ()
 
@@ -46,12 +47,14 @@ class Memory:
     """What a server process remembers between transactions, to save reads and writes.
 
     `parents`: worker id of a process, process id of a task; these never change.
-    `seen`: when this server process last stored a sign of life of a worker.
+    `seen`: when this server process last stored a sign of life of a worker. `pipelines`: those that
+    are there, in the order of their keys; they never go.
     """
 
     size: int = 50_000
     parents: dict[str, str] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
+    pipelines: dict[str, None] = field(default_factory=dict)
 
     def is_due(self, worker_id: str, now: datetime) -> bool:
         """Whether a sign of life of the worker has to be stored again."""
@@ -59,7 +62,7 @@ class Memory:
         return seen is None or now - seen >= SEEN_INTERVAL
 
     def forget_the_oldest(self) -> None:
-        for known in (self.parents, self.seen):
+        for known in (self.parents, self.seen, self.pipelines):
             while len(known) > self.size:
                 del known[next(iter(known))]
 
@@ -84,10 +87,14 @@ async def load(
         if id_ in parents and memory.is_due(worker_id := parents[id_], now)
     }
     loaded = Loaded()
+    pipelines = {id_ for need in wanted for id_ in need.pipelines}
+    loaded.pipelines = pipelines & memory.pipelines.keys()
+    for row in await fetch(connection, statements.PIPELINES, pipelines - loaded.pipelines):
+        loaded.pipelines.add(row[0])
     for row in await fetch(connection, statements.LOCK_WORKERS, workers):
         loaded.workers[row[0]] = rows.worker(row)
     running_of = {id_ for need in wanted for id_ in need.running_of}
-    running_of |= {w.id for w in loaded.workers.values() if w.status is WorkerStatus.OFFLINE}
+    running_of |= {w.id for w in loaded.workers.values() if w.liveness is not Liveness.ALIVE}
     running = [row[0] for row in await fetch(connection, statements.RUNNING, running_of)]
     known = {id_ for id_ in processes if id_ in parents}
     for row in await fetch(connection, statements.LOCK_PROCESSES, known.union(running)):

@@ -29,6 +29,7 @@ TASKS = select(*rows.TASK).where(models.tasks.c.id.in_(_IDS))
 TASKS_OF = select(
     *(null().label("details") if column.name == "details" else column for column in rows.TASK)
 ).where(models.tasks.c.process_id.in_(_IDS))
+PIPELINES = select(models.pipelines.c.id).where(models.pipelines.c.id.in_(_IDS))
 RUNNING = select(models.processes.c.id).where(
     models.processes.c.worker_id.in_(_IDS), models.processes.c.status == "RUNNING"
 )
@@ -55,11 +56,12 @@ TASKS_IN_SUCCESSORS = (
 
 @dataclass(slots=True)
 class Loaded:
-    """The entities of one transaction, by id."""
+    """The entities of one transaction, by id; of pipelines, which of them are there."""
 
     workers: dict[str, Worker] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
+    pipelines: set[str] = field(default_factory=set)
 
 
 async def fetch(

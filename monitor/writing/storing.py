@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, Table, bindparam, delete, insert
@@ -12,7 +13,14 @@ from db.session import upsert
 from monitor.entities import Process, Task, Worker
 from monitor.events import Event, encode_events
 from monitor.reading import rows
-from monitor.writing.tally import ACTIVITY, TOTALS, Tally
+from monitor.writing.tally import (
+    ACTIVITY,
+    DURATION_KEYS,
+    DURATIONS,
+    FIGURES,
+    TOTALS,
+    Tally,
+)
 
 # MariaDB takes statements of 16 MiB by default, in which escaping may double a text. Entities that
 # change little may be large, so this cannot be bounded by the reports that come in.
@@ -21,12 +29,18 @@ _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _REMOVE_TASKS = delete(models.tasks).where(models.tasks.c.process_id.in_(_IDS))
 _REMOVE_PROCESSES = delete(models.processes).where(models.processes.c.id.in_(_IDS))
 _ADD_EVENTS = insert(models.outbox)
+_ADD_PIPELINES = insert(models.pipelines)
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """New states, in the order of their ids; ids of processes that go, with their tasks."""
+    """New states, in the order of their ids; ids of processes that go, with their tasks.
 
+    `pipelines`: the first workers of those that are new. Two server processes may add one at the
+    same moment: the database refuses one, whose batch runs again and finds it there.
+    """
+
+    pipelines: Sequence[Worker]
     workers: Sequence[Worker]
     processes: Sequence[Process]
     tasks: Sequence[Task]
@@ -37,6 +51,9 @@ class Changes:
 
 async def store(connection: AsyncConnection, changes: Changes) -> None:
     """Writes the changes, and their events into the outbox."""
+    if changes.pipelines:
+        new = sorted(map(rows.pipeline_values, changes.pipelines), key=itemgetter("id"))
+        await connection.execute(_ADD_PIPELINES, new)
     await _upsert(connection, models.workers, map(rows.worker_values, changes.workers))
     await _upsert(connection, models.processes, map(rows.process_values, changes.processes))
     await _upsert(connection, models.tasks, map(rows.task_values, changes.tasks))
@@ -53,12 +70,20 @@ async def _store_tally(connection: AsyncConnection, tally: Tally) -> None:
     if any(tally.totals.values()):
         totals = [{"shard": tally.shard, **tally.totals}]
         await _upsert(connection, models.totals, totals, add=TOTALS)
-    keys = ("worker_id", "slot_seconds", "slot_at", "shard")
+    await _upsert(
+        connection, models.pipeline_figures, tally.figures(), add=FIGURES, latest=("last_seen_at",)
+    )
+    keys = ("subject_id", "slot_seconds", "slot_at", "shard")
     activity = [
         dict(zip((*keys, *ACTIVITY), (*key, *tally.activity[key]), strict=True))
         for key in sorted(tally.activity)
     ]
     await _upsert(connection, models.activity, activity, add=ACTIVITY)
+    durations = [
+        dict(zip((*DURATION_KEYS, *DURATIONS), (*key, *tally.durations[key]), strict=True))
+        for key in sorted(tally.durations)
+    ]
+    await _upsert(connection, models.durations, durations, add=DURATIONS)
 
 
 async def _upsert(
@@ -67,9 +92,11 @@ async def _upsert(
     values: Iterable[Mapping[str, Any]],
     *,
     add: tuple[str, ...] = (),
+    latest: tuple[str, ...] = (),
 ) -> None:
     if changed := list(values):
-        await connection.execute(upsert(table, connection.dialect.name, add=add), changed)
+        statement = upsert(table, connection.dialect.name, add=add, latest=latest)
+        await connection.execute(statement, changed)
 
 
 def _encode_in_parts(events: Sequence[Event]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.entities import Entity, Process, Task, Worker, WorkerStatus
+from monitor.entities import Entity, Liveness, Process, Task, Worker
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
 from monitor.writing.loading import SEEN_INTERVAL, Memory, Needs, load
@@ -20,6 +20,12 @@ from monitor.writing.storing import Changes, store
 from monitor.writing.tally import Tally
 
 E = TypeVar("E", Worker, Process, Task)
+
+_COUNTERS = {
+    Liveness.ALIVE: "workers_alive",
+    Liveness.FINISHED: "workers_finished",
+    Liveness.LOST: "workers_lost",
+}
 
 
 class Transaction:
@@ -33,6 +39,7 @@ class Transaction:
         self._memory = memory
         self._held = Loaded()
         self._changed: dict[str, None] = {}
+        self._pipelines: list[Worker] = []
         self._removed: list[str] = []
         self._events: list[Event] = []
         self._tally = Tally(shard)
@@ -82,6 +89,15 @@ class Transaction:
 
     # What operations change
 
+    def add_to_pipeline(self, worker: Worker) -> None:
+        """Opens the pipeline of a new worker, unless it is there (`Needs.pipelines`)."""
+        if worker.pipeline_id not in self._held.pipelines:
+            self._held.pipelines.add(worker.pipeline_id)
+            self._pipelines.append(worker)
+            self._tally.note_pipeline()
+        self._tally.note_seen(worker)
+        self._tally.add(worker.pipeline_id, {"workers_alive": 1})
+
     def create(self, entity: E) -> E:
         """Keeps a new entity and lets its event out with the commit."""
         self._keep(entity)
@@ -112,52 +128,86 @@ class Transaction:
         tasks = [task for task in self._held.tasks.values() if task.process_id == process.id]
         for task in tasks:
             del self._held.tasks[task.id]
+            if task.status.ended:
+                self._tally.note_task_end(task, process.version, -1)
         gone: list[Process | Task] = [*tasks, process]
         for entity in gone:
             last = replace(entity, details=None, revision=entity.revision + 1)
             self._events.append(Event(ChangeKind.REMOVED, self.now, last))
 
     def see(self, worker_id: str) -> None:
-        """Notes a sign of life; a worker that had fallen silent comes ONLINE, with its processes.
+        """Notes a sign of life; one that had fallen silent comes ALIVE, with its processes.
 
         A worker that is not loaded was seen within SEEN_INTERVAL: nothing to write.
         """
         worker = self._held.workers.get(worker_id)
         if worker is None:
             return
-        if self.now - worker.last_seen_at >= SEEN_INTERVAL:
-            worker = replace(worker, last_seen_at=self.now)
-            self._keep(worker)
-        if worker.status is WorkerStatus.OFFLINE:
-            online = replace(
-                worker, status=WorkerStatus.ONLINE, last_seen_at=self.now, archived=False
-            )
-            self.update(online, ChangeKind.CREATED if worker.archived else ChangeKind.UPDATED)
-            self.count(workers_online=1, workers_offline=0 if worker.archived else -1)
-            self.mark_stalled(worker_id, stalled=False)
+        seen = replace(
+            worker,
+            last_seen_at=max(self.now, worker.last_seen_at),
+            quiet_since=max(self.now, worker.last_seen_at),
+            liveness_reason=None,
+        )
+        if worker.liveness is not Liveness.ALIVE:
+            self._revive(worker, seen)
+        elif self.now - worker.last_seen_at >= SEEN_INTERVAL:
+            self._keep(seen)
+            self._tally.note_seen(seen)
+
+    def _revive(self, silent: Worker, seen: Worker) -> None:
+        kind = ChangeKind.CREATED if silent.archived else ChangeKind.UPDATED
+        self.update(replace(seen, liveness=Liveness.ALIVE, archived=False), kind)
+        self._tally.note_seen(seen)
+        self.count(silent.pipeline_id, workers_alive=1)
+        if not silent.archived:
+            self.count(silent.pipeline_id, **{_COUNTERS[silent.liveness]: -1})
+        self.mark_stalled(silent.id, stalled=False)
+
+    def mark_silent(self, worker: Worker, liveness: Liveness, reason: str) -> Worker:
+        """An ALIVE worker becomes LOST, with its processes, or FINISHED."""
+        counters = {"workers_alive": -1, _COUNTERS[liveness]: 1}
+        self.count(worker.pipeline_id, **counters)
+        if liveness is Liveness.LOST:
+            self.mark_stalled(worker.id, stalled=True)
+        return self.update(replace(worker, liveness=liveness, liveness_reason=reason))
+
+    def archive(self, worker: Worker) -> Worker:
+        """Takes a worker that is not ALIVE out of lists and figures."""
+        self.count(worker.pipeline_id, **{_COUNTERS[worker.liveness]: -1})
+        return self.update(replace(worker, archived=True), ChangeKind.REMOVED)
 
     def mark_stalled(self, worker_id: str, *, stalled: bool) -> None:
         """Sets `stalled` of the worker's running processes."""
         for process in self.running_processes(worker_id):
             if process.stalled != stalled:
                 self.update(replace(process, stalled=stalled))
-                self.count(stalled=1 if stalled else -1)
+                self.count(process.pipeline_id, stalled=1 if stalled else -1)
 
     def touch(self) -> None:
         """Has the transaction committed durably, even when nothing changes."""
         self._touched = True
 
-    def count(self, **deltas: int) -> None:
-        """Adds to the totals over everything that is kept."""
-        self._tally.add(deltas)
+    def count(self, pipeline_id: str, **deltas: int) -> None:
+        """Adds to the pipeline's figures, and to the totals over everything that is kept."""
+        self._tally.add(pipeline_id, deltas)
 
     def note_start(self, process: Process) -> None:
-        """Adds a start to the activity of its slots, for its worker and for all."""
+        """Adds a start to the activity of its slots, for its worker, its pipeline and for all."""
         self._tally.note_start(process)
 
     def note_end(self, process: Process) -> None:
-        """Adds an end to the activity of its slots, for its worker and for all."""
+        """Adds an end to the activity of its slots, for its worker, its pipeline and for all."""
         self._tally.note_end(process)
+
+    def note_task(self, before: Task, after: Task, version: str) -> None:
+        """Adds an end of a step to the durations; that of `before` no row tells of any more."""
+        if (before.status, before.ended_at) == (after.status, after.ended_at):
+            return
+        if before.status.ended:
+            self._tally.note_task_end(before, version, -1)
+        if after.status.ended:
+            self._tally.note_task_end(after, version)
 
     def note_removal(self, process: Process) -> None:
         """Notes in the activity of its slots that it is not kept any more."""
@@ -200,6 +250,7 @@ class Transaction:
         held, changed = self._held, self._changed
         events = [] if silently else self._events
         changes = Changes(
+            pipelines=self._pipelines,
             workers=[held.workers[id_] for id_ in sorted(held.workers.keys() & changed.keys())],
             processes=[
                 held.processes[id_] for id_ in sorted(held.processes.keys() & changed.keys())
@@ -218,4 +269,5 @@ class Transaction:
         memory.seen.update((w.id, w.last_seen_at) for w in held.workers.values())
         memory.parents.update((p.id, p.worker_id) for p in held.processes.values())
         memory.parents.update((t.id, t.process_id) for t in held.tasks.values())
+        memory.pipelines.update(dict.fromkeys(held.pipelines))
         memory.forget_the_oldest()

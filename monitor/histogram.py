@@ -1,0 +1,41 @@
+"""Histograms of durations: buckets that grow by the eighth part of an octave, and their quantiles.
+
+A quantile is the middle of its bucket, and so at most 2^(1/16), 4.4 %, off. Histograms are merged by
+adding them up.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+
+from monitor.entities import MICROSECOND
+
+BUCKETS_PER_OCTAVE = 8
+# Of what ended, but was never said to have been started.
+UNKNOWN = -1
+# Powers of two stand exactly between two buckets: wherever logarithms are rounded, in the upper one.
+ROUNDING = 1e-9
+
+
+def bucket_of(duration: timedelta | None) -> int:
+    """floor(8 · log2(microseconds)); 0 for less than one, UNKNOWN for None."""
+    if duration is None:
+        return UNKNOWN
+    microseconds = duration // MICROSECOND
+    if microseconds < 1:
+        return 0
+    return math.floor(BUCKETS_PER_OCTAVE * math.log2(microseconds) + ROUNDING)
+
+
+def quantile(counts: Mapping[int, int], share: float) -> timedelta | None:
+    """What this share of the durations does not exceed (nearest rank), by their number per bucket.
+
+    None when there are none; UNKNOWN ones do not count.
+    """
+    known = sorted((bucket, count) for bucket, count in counts.items() if bucket != UNKNOWN)
+    rank = math.ceil(share * sum(count for _, count in known))
+    for bucket, count in known:
+        rank -= count
+        if count > 0 and rank <= 0:
+            return MICROSECOND * 2 ** ((bucket + 0.5) / BUCKETS_PER_OCTAVE)
+    return None
