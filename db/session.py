@@ -226,13 +226,17 @@ def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
 
 
 @cache
-def upsert(table: Table, dialect: str, *, add: tuple[str, ...] = ()) -> Any:
+def upsert(
+    table: Table, dialect: str, *, add: tuple[str, ...] = (), keep: tuple[str, ...] = ()
+) -> Any:
     """INSERT that overwrites every non-key column of a row already there.
 
-    Columns named in `add` are added to what is there instead (counters).
+    Columns named in `add` are added to what is there instead (counters); those in `keep` stay as
+    they are, and are not to be given.
     """
     keys = {column.name for column in table.primary_key}
-    changing = [column.name for column in table.columns if column.name not in keys]
+    fixed = keys.union(keep)
+    changing = [column.name for column in table.columns if column.name not in fixed]
     if dialect == "sqlite":
         statement = sqlite.insert(table)
         return statement.on_conflict_do_update(

@@ -9,6 +9,7 @@ from typing import Any, Self
 import orjson
 
 from monitor.entities import (
+    UNREAD,
     Entity,
     Process,
     ProcessStatus,
@@ -29,6 +30,8 @@ class ChangeKind(StrEnum):
     LEFT = "LEFT"
 
 
+# In JSON, in place of details that were not read.
+_UNREAD = False
 # What filters look at and changes.
 _FILTERED = ("status", "stalled")
 
@@ -74,8 +77,8 @@ _INSTANTS = (
 
 
 def encode_entity(entity: Entity) -> bytes:
-    """`[type, state]` as JSON."""
-    return orjson.dumps([_NAMES[type(entity)], entity])
+    """`[type, state]` as JSON; details that were not read are left unread by `decode_entity`."""
+    return orjson.dumps([_NAMES[type(entity)], entity], default=_leave_unread)
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
@@ -108,7 +111,16 @@ def _event(
 def decode_entity(data: bytes | str) -> Entity:
     """The inverse of `encode_entity`."""
     type_, state = orjson.loads(data)
+    if state.get("details") is _UNREAD:
+        state["details"] = UNREAD
     return _entity(type_, state)
+
+
+def _leave_unread(value: object) -> bool:
+    """Raises TypeError for anything but UNREAD, whose value this is asked for."""
+    if value is not UNREAD.value:
+        raise TypeError(type(value).__name__)
+    return _UNREAD
 
 
 def _entity(type_: str, state: dict[str, Any]) -> Entity:

@@ -103,7 +103,7 @@ def worker_values(worker: Worker) -> Mapping[str, Any]:
     }
 
 
-def process_values(process: Process) -> Mapping[str, Any]:
+def process_values(process: Process) -> dict[str, Any]:
     """An entity as the column values of its row."""
     return {
         "id": process.id,
@@ -123,7 +123,7 @@ def process_values(process: Process) -> Mapping[str, Any]:
     }
 
 
-def task_values(task: Task) -> Mapping[str, Any]:
+def task_values(task: Task) -> dict[str, Any]:
     """An entity as the column values of its row."""
     return {
         "id": task.id,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from db import models
 from db.session import Database
 from monitor.errors import Unavailable
+from monitor.feed.condition import Condition, cause
 from monitor.reading.reads import reading
 from monitor.workers import mark_workers_offline
 from monitor.writing.transactions import Transactions
@@ -35,13 +36,15 @@ class Presence:
 
     async def run(self) -> None:
         """Looks until cancelled. While the database is gone, nobody falls silent."""
+        condition = Condition(logger, "looking who fell silent")
         while True:
             try:
                 await self.look(datetime.now(UTC))
+                condition.recover()
             except Unavailable as error:
-                logger.warning("presence cannot be looked after: %s", error)
-            except Exception:
-                logger.exception("looking after presence failed")
+                condition.fail(cause(error))
+            except Exception as error:  # noqa: BLE001 — it is looked again, whatever it was
+                condition.fail(cause(error), level=logging.ERROR, trace=error)
             await asyncio.sleep(LOOK_INTERVAL.total_seconds())
 
     async def look(self, now: datetime) -> None:

@@ -1,6 +1,9 @@
-"""What a transaction changed, written together: one statement per table."""
+"""What a transaction changed, written together: one statement per table.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+Large details that did not change stay where they are: what has them is a statement of its own.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +28,15 @@ _ADD_EVENTS = insert(models.outbox)
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """New states, in the order of their ids; ids of processes that go, with their tasks."""
+    """New states, in the order of their ids; ids of processes that go, with their tasks.
+
+    `detailed`: ids of those whose details are stored already.
+    """
 
     workers: Sequence[Worker]
     processes: Sequence[Process]
     tasks: Sequence[Task]
+    detailed: Collection[str]
     removed: Sequence[str]
     tally: Tally
     events: Sequence[Event]
@@ -38,8 +45,12 @@ class Changes:
 async def store(connection: AsyncConnection, changes: Changes) -> None:
     """Writes the changes, and their events into the outbox."""
     await _upsert(connection, models.workers, map(rows.worker_values, changes.workers))
-    await _upsert(connection, models.processes, map(rows.process_values, changes.processes))
-    await _upsert(connection, models.tasks, map(rows.task_values, changes.tasks))
+    processes, tasks = (
+        map(rows.process_values, changes.processes),
+        map(rows.task_values, changes.tasks),
+    )
+    await _upsert_runs(connection, models.processes, processes, changes.detailed)
+    await _upsert_runs(connection, models.tasks, tasks, changes.detailed)
     if changes.removed:
         removed = {"ids": sorted(changes.removed)}
         await connection.execute(_REMOVE_TASKS, removed)
@@ -47,6 +58,23 @@ async def store(connection: AsyncConnection, changes: Changes) -> None:
     await _store_tally(connection, changes.tally)
     for events in _encode_in_parts(changes.events) if changes.events else ():
         await connection.execute(_ADD_EVENTS, [{"events": events}])
+
+
+async def _upsert_runs(
+    connection: AsyncConnection,
+    table: Table,
+    values: Iterable[dict[str, Any]],
+    detailed: Collection[str],
+) -> None:
+    whole, rest = [], []
+    for row in values:
+        if row["id"] in detailed:
+            del row["details"]
+            rest.append(row)
+        else:
+            whole.append(row)
+    await _upsert(connection, table, whole)
+    await _upsert(connection, table, rest, keep=("details",))
 
 
 async def _store_tally(connection: AsyncConnection, tally: Tally) -> None:
@@ -67,9 +95,11 @@ async def _upsert(
     values: Iterable[Mapping[str, Any]],
     *,
     add: tuple[str, ...] = (),
+    keep: tuple[str, ...] = (),
 ) -> None:
     if changed := list(values):
-        await connection.execute(upsert(table, connection.dialect.name, add=add), changed)
+        statement = upsert(table, connection.dialect.name, add=add, keep=keep)
+        await connection.execute(statement, changed)
 
 
 def _encode_in_parts(events: Sequence[Event]) -> Iterator[str]:
