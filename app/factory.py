@@ -45,6 +45,7 @@ from monitor.reading.usual import Usual
 from monitor.upkeep.presence import Presence
 from monitor.upkeep.purging import Policy
 from monitor.upkeep.retention import Retention
+from monitor.upkeep.telling import Telling
 from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)
@@ -91,9 +92,13 @@ def create_app(
     database = Database(settings.resolved_database_url)
     feed = create_feed(settings, database)
     relay = Relay(database, feed)
-    transactions = Transactions(
-        database, on_commit=relay.wake, on_commit_seconds=metrics.commits.observe
-    )
+    telling = Telling(database, on_told=relay.wake)
+
+    def wake() -> None:
+        relay.wake()
+        telling.wake()
+
+    transactions = Transactions(database, on_commit=wake, on_commit_seconds=metrics.commits.observe)
     monitor = Monitor(database, transactions, Live(feed))
     presence = Presence(
         database,
@@ -118,7 +123,7 @@ def create_app(
         await relay.start()
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
-            for work in (relay, monitor.live, presence, retention, metrics)
+            for work in (relay, monitor.live, telling, presence, retention, metrics)
         ]
         try:
             yield {STATISTICS: connections}

@@ -67,9 +67,7 @@ class Settings(BaseSettings):
     feed_bytes: int = Field(FEED_BYTES, ge=2 * TURN_BYTES, alias="MONITOR_FEED_BYTES")
     retention_days: float | None = Field(None, gt=0, le=MAX_DAYS, alias="MONITOR_RETENTION_DAYS")
     retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
-    archive_after_days: float = Field(
-        7, ge=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS"
-    )
+    archive_after_days: float = Field(7, ge=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS")
     trusted_proxies: Tokens = Field([], alias="MONITOR_TRUSTED_PROXIES")
     max_connections: int = Field(10_000, ge=16, alias="MONITOR_MAX_CONNECTIONS")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")

@@ -138,12 +138,10 @@ pipelines = Table(
     Column("name_folded", _text(FOLDED_LENGTH), nullable=False),
     Column("first_seen_at", UtcDateTime, nullable=False),
     Column("last_seen_at", UtcDateTime, nullable=False),
-    # Followers were told of it then for the last time: of this revision, in this state.
+    # Followers were told of it then for the last time: of this revision, and in this state.
     Column("told_at", UtcDateTime, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    Column("failing", Boolean, nullable=False),
-    Column("running", Boolean, nullable=False),
-    Column("lost", Boolean, nullable=False),
+    Column("told", Json),
     Index(None, "name_folded", "id"),
     Index(None, "last_seen_at", "id"),
     mariadb_default_charset="utf8mb4",
@@ -167,7 +165,7 @@ workers = Table(
     # Summed over the ended processes.
     Column("runtime_microseconds", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    # Silent for so long that no list shows it; with a default, as what follows, since it came later.
+    # Silent for so long that no list shows it. What came later than the table has defaults.
     Column("archived", Boolean, nullable=False, server_default=false()),
     Column("pipeline_id", Id, nullable=False, server_default=""),
     Column("liveness", Word, nullable=False, server_default="ALIVE"),
@@ -182,7 +180,7 @@ workers = Table(
         for prefix in ((), ("liveness",), ("pipeline_id",), ("pipeline_id", "liveness"))
     ),
     Index(None, "archived", "name_folded", "id"),
-    Index(None, "archived", "pipeline_id", "name_folded", "id"),
+    Index(None, "pipeline_id", "registered_at", "id"),
     Index(None, "liveness", "quiet_since", "id"),
     mariadb_default_charset="utf8mb4",
 )
@@ -303,8 +301,8 @@ activity = Table(
     mariadb_default_charset="utf8mb4",
 )
 
-# How long steps (of TASK) and whole processes (of PROCESS, step '') took that ended in slots of 3600
-# and of 86400 seconds: how many per bucket of `monitor.histogram`, sharded like totals.
+# How long steps (of TASK) and whole processes (of PROCESS, step '') took that ended in slots of
+# 3600 and of 86400 seconds: how many per bucket of `monitor.histogram`, sharded like totals.
 durations = Table(
     "durations",
     metadata,

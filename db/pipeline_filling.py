@@ -22,34 +22,29 @@ _SLOT_SECONDS = (60, 3600)
 _HOUR = 3600
 _LIVENESS = {"alive": "ALIVE", "finished": "FINISHED", "lost": "LOST"}
 
-_workers = sa.table(
+
+def _table(name: str, *columns: str) -> sa.TableClause:
+    return sa.table(name, *map(sa.column, " ".join(columns).split()))
+
+
+_workers = _table(
     "workers",
-    *map(
-        sa.column,
-        "id name name_folded version status registered_at last_seen_at running archived "
-        "pipeline_id liveness quiet_since".split(),
-    ),
+    "id name name_folded version status registered_at",
+    "last_seen_at running archived pipeline_id liveness quiet_since",
 )
-_processes = sa.table(
+_processes = _table(
     "processes",
-    *map(
-        sa.column,
-        "id worker_id status stalled started_at ended_at pipeline_id version".split(),
-    ),
+    "id worker_id status stalled",
+    "started_at ended_at pipeline_id version",
 )
-_tasks = sa.table(
+_tasks = _table(
     "tasks",
-    *map(
-        sa.column, "id process_id worker_id name status started_at ended_at pipeline_id".split()
-    ),
+    "id process_id worker_id name",
+    "status started_at ended_at pipeline_id",
 )
-_pipelines = sa.table(
+_pipelines = _table(
     "pipelines",
-    *map(
-        sa.column,
-        "id name name_folded first_seen_at last_seen_at told_at revision failing running "
-        "lost".split(),
-    ),
+    "id name name_folded first_seen_at last_seen_at told_at revision",
 )
 
 
@@ -91,7 +86,7 @@ def fill_rows(connection: sa.Connection, *, with_status: bool) -> None:
 
 def _unfilled(
     connection: sa.Connection, table: sa.TableClause, beside: sa.ColumnClause[Any]
-) -> Iterator[Sequence[sa.Row[Any]]]:
+) -> Iterator[Sequence[Any]]:
     """The rows without a pipeline, by pages; what was done with one is kept."""
     statement = sa.select(table.c.id, beside).where(table.c.pipeline_id == "")
     statement = statement.order_by(table.c.id).limit(_PAGE_ROWS)
@@ -140,40 +135,52 @@ def _fill_pipelines(connection: sa.Connection, *, sqlite: bool) -> None:
         sa.func.min(of.registered_at),
         sa.func.max(of.last_seen_at),
         instant_of(sa.literal(0), sqlite=sqlite),
-        *[sa.literal(0)] * 4,
+        sa.literal(0),
     ).group_by(of.pipeline_id)
     connection.execute(_pipelines.insert().from_select(list(_pipelines.c.keys()), newest))
 
 
 def _counters(table: sa.TableClause) -> list[sa.ColumnElement[Any]]:
     """Workers by liveness, processes by status and stalled: of the rows that are joined."""
+    conditions: list[sa.ColumnElement[bool]]
     if table is _workers:
         shown = table.c.archived == sa.false()
         conditions = [(table.c.liveness == word) & shown for word in _LIVENESS.values()]
     else:
         running = table.c.status == "RUNNING"
-        ended = [table.c.status == status for status in ("SUCCESS", "ERROR")]
+        ended: list[sa.ColumnElement[bool]] = [
+            table.c.status == status for status in ("SUCCESS", "ERROR")
+        ]
         conditions = [running, *ended, running & (table.c.stalled == sa.true())]
     return [sa.func.coalesce(sa.func.sum(sa.case((c, 1), else_=0)), 0) for c in conditions]
 
 
-_NAMES = "workers_alive workers_finished workers_lost running succeeded failed stalled".split()
+_NAMES = (
+    *("workers_alive", "workers_finished", "workers_lost"),
+    *("running", "succeeded", "failed", "stalled"),
+)
 
 
 def _fill_pipeline_figures(connection: sa.Connection, *, sqlite: bool) -> None:
     runtime = microseconds_between(_processes.c.started_at, _processes.c.ended_at, sqlite=sqlite)
-    none = sa.literal(0)
-    seen_at = sa.func.max(_workers.c.last_seen_at)
-    parts = sa.union_all(
-        sa.select(_workers.c.pipeline_id, *_counters(_workers), *[none] * 5, seen_at)
-        .group_by(_workers.c.pipeline_id),
-        sa.select(
-            *(_processes.c.pipeline_id, *[none] * 3, *_counters(_processes)),
-            sa.func.coalesce(sa.func.sum(runtime), 0),
-            instant_of(none, sqlite=sqlite),
-        ).group_by(_processes.c.pipeline_id),
-    ).subquery("parts")
     names = ("pipeline_id", *_NAMES, "runtime_microseconds", "last_seen_at")
+    none, never = sa.literal(0), instant_of(sa.literal(0), sqlite=sqlite)
+    of_workers = (
+        *(_workers.c.pipeline_id, *_counters(_workers), *[none] * 5),
+        sa.func.max(_workers.c.last_seen_at),
+    )
+    of_processes = (
+        *(_processes.c.pipeline_id, *[none] * 3, *_counters(_processes)),
+        *(sa.func.coalesce(sa.func.sum(runtime), 0), never),
+    )
+    parts = sa.union_all(
+        *(
+            sa.select(*(c.label(name) for name, c in zip(names, columns, strict=True))).group_by(
+                columns[0]
+            )
+            for columns in (of_workers, of_processes)
+        )
+    ).subquery("parts")
     of = dict(zip(names, parts.c, strict=True))
     sums = [sa.func.sum(of[name]) for name in names[1:-1]]
     columns = [of["pipeline_id"], none, *sums, sa.func.max(of["last_seen_at"]), sa.literal(1)]
@@ -203,7 +210,7 @@ def _fill_totals(connection: sa.Connection, *, sqlite: bool) -> None:
 
 def _fill_activity(connection: sa.Connection, *, sqlite: bool) -> None:
     """From that of the workers, and where minutes were forgotten, only from what is left of it."""
-    names = "slot_seconds slot_at started succeeded failed runtime_microseconds".split()
+    names = ["slot_seconds", "slot_at", "started", "succeeded", "failed", "runtime_microseconds"]
     activity = sa.table("activity", *map(sa.column, ("subject_id", "shard", *names)))
     of = activity.c
     of_pipelines = (
@@ -219,13 +226,10 @@ def _fill_activity(connection: sa.Connection, *, sqlite: bool) -> None:
 
 
 def _fill_durations(connection: sa.Connection, *, sqlite: bool) -> None:
-    durations = sa.table(
+    durations = _table(
         "durations",
-        *map(
-            sa.column,
-            "pipeline_id of step version slot_at bucket slot_seconds shard succeeded "
-            "failed".split(),
-        ),
+        "pipeline_id of step version slot_at bucket",
+        "slot_seconds shard succeeded failed",
     )
     of_tasks = sa.select(
         *(_tasks.c.pipeline_id, sa.literal("TASK"), _tasks.c.name, _processes.c.version),

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import URL, Table, event, make_url
+from sqlalchemy import URL, Table, event, func, make_url
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -227,19 +227,26 @@ def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
 
 @cache
 def upsert(
-    table: Table, dialect: str, *, add: tuple[str, ...] = (), latest: tuple[str, ...] = ()
+    table: Table,
+    dialect: str,
+    *,
+    add: tuple[str, ...] = (),
+    latest: tuple[str, ...] = (),
+    keep: tuple[str, ...] = (),
 ) -> Any:
     """INSERT that overwrites every non-key column of a row already there.
 
     Columns named in `add` are added to what is there instead (counters); of those in `latest` the
-    greater value stays.
+    greater value stays; those in `keep` stay as they are, and are not to be given.
     """
     keys = {column.name for column in table.primary_key}
     greater = func.max if dialect == "sqlite" else func.greatest
     statement = sqlite.insert(table) if dialect == "sqlite" else mysql.insert(table)
     new = statement.excluded if isinstance(statement, sqlite.Insert) else statement.inserted
-    assigned = {
-        column.name: new[column.name] for column in table.columns if column.name not in keys
+    assigned: dict[str, Any] = {
+        column.name: new[column.name]
+        for column in table.columns
+        if column.name not in keys.union(keep)
     }
     assigned |= {name: table.c[name] + new[name] for name in add}
     assigned |= {name: greater(table.c[name], new[name]) for name in latest}

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import strawberry
 
-from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus, WorkerStatus
+from monitor.entities import Liveness, ProcessStatus, TaskDefinition, TaskStatus, WorkerStatus
 from monitor.errors import InvalidInput
 from monitor.events import ChangeKind
 from monitor.limits import MAX_FILTER_VALUES
@@ -20,6 +20,13 @@ T = TypeVar("T")
 for _enum in (WorkerStatus, ProcessStatus, TaskStatus):
     strawberry.enum(_enum)
 strawberry.enum(
+    Liveness,
+    description="What is to be made of a worker's silence. ALIVE: heard from within the limit, or "
+    "silent no longer than is usual for the step it is in. FINISHED: silent, and nothing is "
+    "expected of it. LOST: silent against expectation: it used to send heartbeats, or what it runs "
+    "takes longer than is usual.",
+)
+strawberry.enum(
     ChangeKind,
     description="UPDATED also what comes to match the filter. LEFT: the entity no longer matches "
     "the filter of this subscription; told once, with the new state, and never where the filter "
@@ -27,6 +34,12 @@ strawberry.enum(
     "what was too old to be kept, or of a worker that is archived.",
 )
 strawberry.enum(Direction, name="OrderDirection")
+
+
+@strawberry.enum
+class PipelineOrderField(Enum):
+    NAME = "NAME"
+    LAST_SEEN_AT = "LAST_SEEN_AT"
 
 
 @strawberry.enum
@@ -50,6 +63,12 @@ class TaskOrderField(Enum):
 
 
 @strawberry.input
+class PipelineOrder:
+    field: PipelineOrderField
+    direction: Direction = Direction.ASC
+
+
+@strawberry.input
 class WorkerOrder:
     field: WorkerOrderField
     direction: Direction = Direction.ASC
@@ -67,31 +86,75 @@ class TaskOrder:
     direction: Direction = Direction.ASC
 
 
+STATUS_OF = {
+    WorkerStatus.ONLINE: (Liveness.ALIVE,),
+    WorkerStatus.OFFLINE: (Liveness.FINISHED, Liveness.LOST),
+}
+
 # A list that is asked for in no order: as its order type would have it by default.
+PIPELINES_BY_DEFAULT = Order("NAME", Direction.ASC)
 WORKERS_BY_DEFAULT = Order("REGISTERED_AT", Direction.ASC)
 PROCESSES_BY_DEFAULT = Order("STARTED_AT", Direction.DESC)
 TASKS_BY_DEFAULT = Order("CREATED_AT", Direction.ASC)
 
 
-def convert_order(order: WorkerOrder | ProcessOrder | TaskOrder | None, default: Order) -> Order:
+def convert_order(
+    order: PipelineOrder | WorkerOrder | ProcessOrder | TaskOrder | None, default: Order
+) -> Order:
     return default if order is None else Order(order.field.value, order.direction)
+
+
+@strawberry.input(
+    description="failing: its latest ended process failed. lost: it has LOST workers. running: it "
+    "has running processes."
+)
+class PipelineFilter:
+    ids: list[strawberry.ID] | None = None
+    name_contains: str | None = None
+    failing: bool | None = None
+    running: bool | None = None
+    lost: bool | None = None
+
+    def convert(self) -> filters.PipelineFilter:
+        return filters.PipelineFilter(
+            ids=_values("ids", self.ids),
+            name_contains=self.name_contains,
+            failing=self.failing,
+            running=self.running,
+            lost=self.lost,
+        )
 
 
 @strawberry.input
 class WorkerFilter:
     ids: list[strawberry.ID] | None = None
+    pipeline_ids: list[strawberry.ID] | None = None
     status: list[WorkerStatus] | None = None
+    liveness: list[Liveness] | None = None
     name_contains: str | None = None
 
     def convert(self) -> filters.WorkerFilter:
         return filters.WorkerFilter(
-            _values("ids", self.ids), _values("status", self.status), self.name_contains
+            ids=_values("ids", self.ids),
+            pipeline_ids=_values("pipelineIds", self.pipeline_ids),
+            liveness=self._allowed(),
+            name_contains=self.name_contains,
         )
+
+    def _allowed(self) -> tuple[Liveness, ...] | None:
+        """What both `liveness` and `status` allow; None when neither is given."""
+        liveness = _values("liveness", self.liveness)
+        if self.status is None:
+            return liveness
+        allowed = {each for status in self.status for each in STATUS_OF[status]}
+        wanted = tuple(Liveness) if liveness is None else liveness
+        return tuple(each for each in wanted if each in allowed)
 
 
 @strawberry.input
 class ProcessFilter:
     ids: list[strawberry.ID] | None = None
+    pipeline_ids: list[strawberry.ID] | None = None
     worker_ids: list[strawberry.ID] | None = None
     status: list[ProcessStatus] | None = None
     stalled: bool | None = None
@@ -100,18 +163,20 @@ class ProcessFilter:
 
     def convert(self) -> filters.ProcessFilter:
         return filters.ProcessFilter(
-            _values("ids", self.ids),
-            _values("workerIds", self.worker_ids),
-            _values("status", self.status),
-            self.stalled,
-            self.started_after,
-            self.started_before,
+            ids=_values("ids", self.ids),
+            pipeline_ids=_values("pipelineIds", self.pipeline_ids),
+            worker_ids=_values("workerIds", self.worker_ids),
+            status=_values("status", self.status),
+            stalled=self.stalled,
+            started_after=self.started_after,
+            started_before=self.started_before,
         )
 
 
 @strawberry.input
 class TaskFilter:
     ids: list[strawberry.ID] | None = None
+    pipeline_ids: list[strawberry.ID] | None = None
     worker_ids: list[strawberry.ID] | None = None
     process_ids: list[strawberry.ID] | None = None
     status: list[TaskStatus] | None = None
@@ -119,11 +184,12 @@ class TaskFilter:
 
     def convert(self) -> filters.TaskFilter:
         return filters.TaskFilter(
-            _values("ids", self.ids),
-            _values("workerIds", self.worker_ids),
-            _values("processIds", self.process_ids),
-            _values("status", self.status),
-            self.name_contains,
+            ids=_values("ids", self.ids),
+            pipeline_ids=_values("pipelineIds", self.pipeline_ids),
+            worker_ids=_values("workerIds", self.worker_ids),
+            process_ids=_values("processIds", self.process_ids),
+            status=_values("status", self.status),
+            name_contains=self.name_contains,
         )
 
 

@@ -7,27 +7,31 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from db.session import Database
-from monitor.entities import Entity, Process, Task, Worker
+from monitor.entities import Entity, Pipeline, Process, Task, Worker
 from monitor.errors import InvalidInput
 from monitor.reading.details import Budget
-from monitor.reading.filters import ProcessFilter
+from monitor.reading.filters import Filter
 from monitor.reading.nested import (
+    Owner,
     find_first_tasks,
-    list_processes_by_worker,
+    list_pages_by,
     list_tasks_by_process,
 )
 from monitor.reading.pages import Listing, Order, Page, PageRequest
+from monitor.reading.pipelines import find_pipelines
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, find_by_ids
 
 R = TypeVar("R", Process, Task)
+T = TypeVar("T", Worker, Process)
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessPageKey:
-    """A page of a worker's processes; fields with the same arguments load together."""
+class PageKey:
+    """A page of a worker's or a pipeline's; fields with the same arguments load together."""
 
-    worker_id: str
-    matching: ProcessFilter
+    owner: Owner
+    owner_id: str
+    matching: Filter
     order: Order
     request: PageRequest
 
@@ -42,6 +46,8 @@ class Loaders:
         self._without = RunLoaders(database, None)
         self._with: RunLoaders | None = None
         self._workers = DataLoader(self._load_workers)
+        self._pipelines = DataLoader(self._load_pipelines)
+        self.worker_pages = DataLoader(self._load_worker_pages)
         # Of whole lists of processes, by the ids of the workers.
         self.workers_of = DataLoader(self._load_workers_of, cache=False)
 
@@ -62,6 +68,11 @@ class Loaders:
         at_hand = self._at_hand.get(id_)
         return at_hand if isinstance(at_hand, Worker) else await self._workers.load(id_)
 
+    async def pipeline(self, id_: str) -> Pipeline | None:
+        """The pipeline, at hand or loaded."""
+        at_hand = self._at_hand.get(id_)
+        return at_hand if isinstance(at_hand, Pipeline) else await self._pipelines.load(id_)
+
     async def process(self, id_: str, *, details: bool) -> Process | None:
         """The process, at hand or loaded."""
         if isinstance(at_hand := self._at_hand.get(id_), Process):
@@ -77,6 +88,13 @@ class Loaders:
     async def _load_workers(self, ids: list[str]) -> list[Worker | None]:
         found = await find_by_ids(self._database, WORKERS, ids)
         return [found.get(id_) for id_ in ids]
+
+    async def _load_pipelines(self, ids: list[str]) -> list[Pipeline | None]:
+        found = await find_pipelines(self._database, ids)
+        return [found.get(id_) for id_ in ids]
+
+    async def _load_worker_pages(self, keys: list[PageKey]) -> list[Page[Worker] | Exception]:
+        return await load_pages(self._database, WORKERS, keys, None)
 
     async def _load_workers_of(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Worker]]:
         ids = {process.worker_id for processes in lists for process in processes}
@@ -126,22 +144,28 @@ class RunLoaders:
         found = await find_first_tasks(self._database, ids, self._details)
         return [found.get(id_) for id_ in ids]
 
-    async def _load_process_pages(
-        self, keys: list[ProcessPageKey]
-    ) -> list[Page[Process] | Exception]:
-        alike: dict[tuple[ProcessFilter, Order, PageRequest], list[str]] = {}
-        for key in keys:
-            alike.setdefault((key.matching, key.order, key.request), []).append(key.worker_id)
-        pages: dict[ProcessPageKey, Page[Process] | Exception] = {}
-        for (matching, order, request), worker_ids in alike.items():
-            found: Mapping[str, Page[Process] | Exception]
-            try:
-                found = await list_processes_by_worker(
-                    self._database, worker_ids, matching, order, request, self._details
-                )
-            except InvalidInput as refusal:
-                # Fields with other arguments are none the worse for it.
-                found = dict.fromkeys(worker_ids, refusal)
-            for worker_id, page in found.items():
-                pages[ProcessPageKey(worker_id, matching, order, request)] = page
-        return [pages[key] for key in keys]
+    async def _load_process_pages(self, keys: list[PageKey]) -> list[Page[Process] | Exception]:
+        return await load_pages(self._database, PROCESSES, keys, self._details)
+
+
+async def load_pages(
+    database: Database, listing: Listing[T], keys: list[PageKey], details: Budget | None
+) -> list[Page[T] | Exception]:
+    """The page of each key, or why it is refused."""
+    alike: dict[tuple[Owner, Filter, Order, PageRequest], list[str]] = {}
+    for key in keys:
+        kind = (key.owner, key.matching, key.order, key.request)
+        alike.setdefault(kind, []).append(key.owner_id)
+    pages: dict[PageKey, Page[T] | Exception] = {}
+    for (owner, matching, order, request), owner_ids in alike.items():
+        found: Mapping[str, Page[T] | Exception]
+        try:
+            found = await list_pages_by(
+                database, listing, owner, owner_ids, matching, order, request, details
+            )
+        except InvalidInput as refusal:
+            # Fields with other arguments are none the worse for it.
+            found = dict.fromkeys(owner_ids, refusal)
+        for owner_id, page in found.items():
+            pages[PageKey(owner, owner_id, matching, order, request)] = page
+    return [pages[key] for key in keys]

@@ -8,9 +8,12 @@ from graph.context import GraphInfo
 from graph.execution.details import show_details
 from graph.execution.selection import details_asked
 from graph.inputs import (
+    PIPELINES_BY_DEFAULT,
     PROCESSES_BY_DEFAULT,
     TASKS_BY_DEFAULT,
     WORKERS_BY_DEFAULT,
+    PipelineFilter,
+    PipelineOrder,
     ProcessFilter,
     ProcessOrder,
     TaskFilter,
@@ -22,9 +25,12 @@ from graph.inputs import (
 from graph.types.connections import Connection
 from graph.types.figures import ActivityPoint, Summary
 from graph.types.nodes import Node, Process, Task, Worker, find_process, find_task, load_with_rows
-from monitor.ids import kind_of
+from graph.types.pipelines import Pipeline
+from monitor.errors import InvalidInput
+from monitor.ids import kind_of, pipeline_id
 from monitor.reading import figures, filters, reads
 from monitor.reading.pages import PageRequest
+from monitor.reading.pipelines import list_pipelines
 
 API_VERSION = "v1.1"
 
@@ -46,6 +52,8 @@ class Query:
     @strawberry.field
     async def node(self, info: GraphInfo, id: strawberry.ID) -> Node | None:
         match kind_of(id):
+            case "pipeline":
+                return await _pipeline(info, id)
             case "worker":
                 return await _worker(info, id)
             case "process":
@@ -54,6 +62,36 @@ class Query:
                 return await _task(info, id)
             case None:
                 return None
+
+    @strawberry.field(
+        description="By id or by name (exact, to the last blank), one of them, else "
+        "BAD_USER_INPUT; null when there is none."
+    )
+    async def pipeline(
+        self, info: GraphInfo, id: strawberry.ID | None = None, name: str | None = None
+    ) -> Pipeline | None:
+        if (id is None) == (name is None):
+            raise InvalidInput("id", "or name is needed, one of them")
+        return await _pipeline(info, id if name is None else _id_of(name))
+
+    @strawberry.field
+    async def pipelines(
+        self,
+        info: GraphInfo,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: PipelineFilter | None = None,
+        order_by: PipelineOrder | None = None,
+    ) -> Connection[Pipeline]:
+        page = await list_pipelines(
+            info.context.monitor.database,
+            filter.convert() if filter else filters.PipelineFilter(),
+            convert_order(order_by, PIPELINES_BY_DEFAULT),
+            PageRequest(first, after, last, before),
+        )
+        return Connection.of(page, Pipeline.of)
 
     @strawberry.field(description="null when there is none.")
     async def worker(self, info: GraphInfo, id: strawberry.ID) -> Worker | None:
@@ -149,6 +187,7 @@ class Query:
         until: datetime | None = None,
         slot_seconds: int = 60,
         worker_id: strawberry.ID | None = None,
+        pipeline_id: strawberry.ID | None = None,
     ) -> list[ActivityPoint]:
         slots = await figures.list_activity(
             info.context.monitor.database,
@@ -156,8 +195,23 @@ class Query:
             until=until,
             slot_seconds=slot_seconds,
             worker_id=worker_id,
+            pipeline_id=pipeline_id,
         )
         return [ActivityPoint.of(slot) for slot in slots]
+
+
+def _id_of(name: str) -> str | None:
+    try:
+        return pipeline_id(name)
+    except UnicodeEncodeError:  # half of a surrogate pair: no name
+        return None
+
+
+async def _pipeline(info: GraphInfo, id_: str | None) -> Pipeline | None:
+    if id_ is None or kind_of(id_) != "pipeline":
+        return None
+    pipeline = await info.context.loaders.pipeline(id_)
+    return None if pipeline is None else Pipeline.of(pipeline)
 
 
 async def _worker(info: GraphInfo, id_: str) -> Worker | None:

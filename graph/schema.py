@@ -20,6 +20,7 @@ from graph.queries import Query
 from graph.scalars import DATE_TIME
 from graph.subscriptions import Subscription
 from graph.types.nodes import Process, Task, Worker
+from graph.types.pipelines import Pipeline
 
 
 def create_schema() -> strawberry.Schema:
@@ -28,7 +29,7 @@ def create_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[Worker, Process, Task],
+        types=[Pipeline, Worker, Process, Task],
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
     for input_ in _inputs(schema._schema):

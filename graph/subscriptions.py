@@ -7,12 +7,21 @@ from typing import Any
 
 import strawberry
 
-from graph.inputs import ProcessFilter, TaskFilter, WorkerFilter
+from graph.inputs import PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
 from graph.types.nodes import Process, Task, Worker
+from graph.types.pipelines import Pipeline
 from monitor import entities
 from monitor.events import ChangeKind, Event
 from monitor.feed.log import Cursor
 from monitor.reading import filters
+
+
+@strawberry.type
+class PipelineEvent:
+    cursor: str
+    kind: ChangeKind
+    occurred_at: datetime
+    pipeline: Pipeline
 
 
 @strawberry.type
@@ -63,6 +72,19 @@ class Subscription:
     Strawberry converts the arguments that way, and events need no generator per subscriber.
     """
 
+    @strawberry.subscription(
+        graphql_type=PipelineEvent,
+        description="At most one event a second and pipeline while it is busy; the last state is "
+        "always told.",
+    )
+    async def pipelines(
+        self,
+        filter: PipelineFilter | None = None,
+        after: str | None = None,
+    ) -> AsyncIterator[Following]:
+        matching = filter.convert() if filter else filters.PipelineFilter()
+        yield _follow(matching, after)
+
     @strawberry.subscription(graphql_type=WorkerEvent)
     async def workers(
         self,
@@ -93,7 +115,7 @@ class Subscription:
 
 def event_type(
     event: Event, kind: ChangeKind, cursor: Cursor
-) -> WorkerEvent | ProcessEvent | TaskEvent:
+) -> PipelineEvent | WorkerEvent | ProcessEvent | TaskEvent:
     """The event as subscribers see it who are told of it as `kind`."""
     told: dict[str, Any] = {
         "cursor": str(cursor),
@@ -101,6 +123,8 @@ def event_type(
         "occurred_at": event.occurred_at,
     }
     match event.entity:
+        case entities.Pipeline() as pipeline:
+            return PipelineEvent(**told, pipeline=Pipeline.of(pipeline))
         case entities.Worker() as worker:
             return WorkerEvent(**told, worker=Worker.of(worker))
         case entities.Process() as process:

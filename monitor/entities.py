@@ -33,8 +33,8 @@ class WorkerStatus(StrEnum):
 class Liveness(StrEnum):
     """What is made of a worker's silence (`monitor.upkeep.presence`).
 
-    ALIVE: heard from, or silent no longer than is usual for the step it is in. FINISHED: silent, and
-    nothing is expected of it. LOST: silent against expectation.
+    ALIVE: heard from, or silent no longer than is usual for the step it is in. FINISHED: silent,
+    and nothing is expected of it. LOST: silent against expectation.
     """
 
     ALIVE = "ALIVE"
@@ -178,4 +178,36 @@ class Task:
         return max((self.ended_at or now) - self.started_at, timedelta())
 
 
-Entity = Worker | Process | Task
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """All workers of one name; `version` and `task_definitions` are of the newest of them.
+
+    `failing`: its latest ended process failed. `last_seen_at` is not a change, as of a worker.
+    """
+
+    id: str
+    name: str
+    version: str
+    task_definitions: Sequence[TaskDefinition]
+    first_seen_at: datetime
+    last_seen_at: datetime
+    workers_alive: int
+    workers_finished: int
+    workers_lost: int
+    running: int
+    succeeded: int
+    failed: int
+    stalled: int
+    runtime_microseconds: int
+    failing: bool
+    latest_process_id: str | None
+    revision: int
+
+    @property
+    def average_runtime_seconds(self) -> float | None:
+        """Mean over the ended processes; None while none has ended."""
+        ended = self.succeeded + self.failed
+        return self.runtime_microseconds / ended / 1e6 if ended else None
+
+
+Entity = Pipeline | Worker | Process | Task

@@ -9,8 +9,10 @@ from typing import Any, Self
 import orjson
 
 from monitor.entities import (
+    UNREAD,
     Entity,
     Liveness,
+    Pipeline,
     Process,
     ProcessStatus,
     Task,
@@ -30,8 +32,11 @@ class ChangeKind(StrEnum):
     LEFT = "LEFT"
 
 
+# In JSON, in place of details that were not read.
+_UNREAD = False
 # What filters look at and changes.
 _FILTERED: Mapping[type[Entity], Sequence[str]] = {
+    Pipeline: ("failing", "running", "workers_lost"),
     Worker: ("liveness",),
     Process: ("status", "stalled"),
     Task: ("status",),
@@ -66,9 +71,15 @@ class Event:
         return None if self.before is None else replace(self.entity, **self.before)
 
 
-_TYPES: dict[str, type[Entity]] = {"worker": Worker, "process": Process, "task": Task}
+_TYPES: dict[str, type[Entity]] = {
+    "pipeline": Pipeline,
+    "worker": Worker,
+    "process": Process,
+    "task": Task,
+}
 _NAMES: dict[type[Entity], str] = {type_: name for name, type_ in _TYPES.items()}
 _INSTANTS = (
+    "first_seen_at",
     "registered_at",
     "last_seen_at",
     "quiet_since",
@@ -80,8 +91,8 @@ _INSTANTS = (
 
 
 def encode_entity(entity: Entity) -> bytes:
-    """`[type, state]` as JSON."""
-    return orjson.dumps([_NAMES[type(entity)], entity])
+    """`[type, state]` as JSON; details that were not read are left unread by `decode_entity`."""
+    return orjson.dumps([_NAMES[type(entity)], entity], default=_leave_unread)
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
@@ -106,8 +117,8 @@ def _event(
     kind: str, at: str, type_: str, state: dict[str, Any], before: dict[str, Any] | None = None
 ) -> Event:
     entity = _entity(type_, state)
-    for name in () if before is None else ("status", "liveness"):
-        if name in before:
+    for name in ("status", "liveness"):
+        if before is not None and name in before:
             before[name] = type(getattr(entity, name))(before[name])
     return Event(ChangeKind(kind), datetime.fromisoformat(at), entity, before)
 
@@ -115,21 +126,33 @@ def _event(
 def decode_entity(data: bytes | str) -> Entity:
     """The inverse of `encode_entity`."""
     type_, state = orjson.loads(data)
+    if state.get("details") is _UNREAD:
+        state["details"] = UNREAD
     return _entity(type_, state)
 
 
+def _leave_unread(value: object) -> bool:
+    """Raises TypeError for anything but UNREAD, whose value this is asked for."""
+    if value is not UNREAD.value:
+        raise TypeError(type(value).__name__)
+    return _UNREAD
+
+
 def _entity(type_: str, state: dict[str, Any]) -> Entity:
-    if "pipeline_id" not in state:
+    if type_ != "pipeline" and "pipeline_id" not in state:
         _complete(type_, state)
     for name in _INSTANTS:
         if state.get(name) is not None:
             state[name] = datetime.fromisoformat(state[name])
+    if "task_definitions" in state:
+        state["task_definitions"] = tuple(
+            TaskDefinition(**definition) for definition in state["task_definitions"]
+        )
     match type_:
+        case "pipeline":
+            return Pipeline(**state)
         case "worker":
             state["liveness"] = Liveness(state["liveness"])
-            state["task_definitions"] = tuple(
-                TaskDefinition(**definition) for definition in state["task_definitions"]
-            )
             return Worker(**state)
         case "process":
             state["status"] = ProcessStatus(state["status"])

@@ -1,7 +1,7 @@
-"""Histograms of durations: buckets that grow by the eighth part of an octave, and their quantiles.
+"""Histograms of durations: buckets that grow by the eighth part of an octave; their quantiles.
 
-A quantile is the middle of its bucket, and so at most 2^(1/16), 4.4 %, off. Histograms are merged by
-adding them up.
+A quantile is the middle of its bucket, and so at most 2^(1/16), 4.4 %, off. Histograms are merged
+by adding them up.
 """
 
 import math
@@ -13,7 +13,7 @@ from monitor.entities import MICROSECOND
 BUCKETS_PER_OCTAVE = 8
 # Of what ended, but was never said to have been started.
 UNKNOWN = -1
-# Powers of two stand exactly between two buckets: wherever logarithms are rounded, in the upper one.
+# Powers of two stand between two buckets: in the upper one, however logarithms are rounded.
 ROUNDING = 1e-9
 
 

@@ -8,19 +8,20 @@ from typing import Any
 from sqlalchemy import Table, insert
 
 from db import models
-from db.session import Database
+from db.session import Database, upsert
 from monitor.entities import (
     Entity,
+    Liveness,
     Process,
     ProcessStatus,
     Task,
     TaskDefinition,
     TaskStatus,
     Worker,
-    WorkerStatus,
 )
-from monitor.ids import new_id
+from monitor.ids import new_id, pipeline_id
 from monitor.reading import rows
+from monitor.writing.tally import Tally
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _TABLES: dict[type, tuple[Table, Callable[[Any], Mapping[str, Any]]]] = {
@@ -35,16 +36,22 @@ def a_worker(**fields: Any) -> Worker:
         id=new_id("worker"),
         name="worker",
         version="v1.0",
-        status=WorkerStatus.ONLINE,
+        pipeline_id=pipeline_id("worker"),
+        liveness=Liveness.ALIVE,
+        liveness_reason=None,
+        sends_heartbeats=False,
         task_definitions=(TaskDefinition("step", "v1.0"),),
         registered_at=THEN,
         last_seen_at=THEN,
+        quiet_since=THEN,
         running=0,
         succeeded=0,
         failed=0,
         runtime_microseconds=0,
         revision=1,
     )
+    if "name" in fields:
+        fields.setdefault("pipeline_id", pipeline_id(fields["name"]))
     return replace(worker, **fields)
 
 
@@ -54,6 +61,8 @@ def a_process(worker: Worker, **fields: Any) -> Process:
     process = Process(
         id=new_id("process"),
         worker_id=worker.id,
+        pipeline_id=worker.pipeline_id,
+        version=worker.version,
         status=ProcessStatus.RUNNING,
         stalled=False,
         task_count=len(worker.task_definitions),
@@ -73,6 +82,7 @@ def a_task(process: Process, **fields: Any) -> Task:
         id=new_id("task"),
         process_id=process.id,
         worker_id=process.worker_id,
+        pipeline_id=process.pipeline_id,
         name="step",
         version="v1.0",
         position=1,
@@ -88,8 +98,16 @@ def a_task(process: Process, **fields: Any) -> Task:
 
 
 async def store(database: Database, *entities: Entity) -> None:
-    """Inserts them, workers first; totals and activity stay as they are."""
+    """Inserts them, workers first, and their pipelines; no figures are kept of them."""
     async with database.writing() as connection:
+        dialect = connection.dialect.name
+        for worker in (entity for entity in entities if isinstance(entity, Worker)):
+            found = [rows.pipeline_values(worker)]
+            await connection.execute(upsert(models.pipelines, dialect), found)
+            tally = Tally(0)
+            tally.note_seen(worker)
+            figures = list(tally.figures())
+            await connection.execute(upsert(models.pipeline_figures, dialect), figures)
         for type_, (table, values) in _TABLES.items():
             if found := [values(entity) for entity in entities if isinstance(entity, type_)]:
                 await connection.execute(insert(table), found)

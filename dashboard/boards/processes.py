@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.address import PERIODS, STATUSES, ProcessList, instant
-from dashboard.api import Api
+from dashboard.api import Api, Refused
 from dashboard.boards.board import Board, Event, Subscription, newer
 from dashboard.boards.rows import Node, Row, by_id, process_row, task_row
 
@@ -122,7 +122,11 @@ class ProcessesBoard(Board):
 
 
 class ProcessBoard(Board):
-    """One process with its tasks."""
+    """One process with its tasks.
+
+    The API answers 16 MiB of details at most. Where the tasks have more, it is asked for those of
+    the first one that failed; the others' are known once they change (`has_all_details`).
+    """
 
     def __init__(self, process: str) -> None:
         super().__init__()
@@ -131,6 +135,7 @@ class ProcessBoard(Board):
         self.tasks: dict[str, Node] = {}
         # Made once for all tabs; a task may be one of thousands.
         self.rows: dict[str, Row] = {}
+        self.has_all_details = True
         self.worker: str | None = None
 
     @property
@@ -141,15 +146,39 @@ class ProcessBoard(Board):
             Subscription("process_state", variables, self._apply_process),
         ]
 
+    @property
+    def failed(self) -> Node | None:
+        """The first task that failed."""
+        failed = (task for task in self.tasks.values() if task["status"] == "ERROR")
+        return min(failed, key=lambda task: int(task["position"]), default=None)
+
     async def load(self, api: Api) -> None:
-        data = await api.query("process", id=self.id)
+        data, has_all_details = await self._ask(api)
         process = data["process"]
         if process is not None:
             self.worker = process.pop("worker")["id"]
             self.tasks = by_id(process.pop("tasks"))
             self.rows = {id_: task_row(task) for id_, task in self.tasks.items()}
-        self.process = process
+            self.drawings.pop("reports", None)  # which knows tasks by their revisions
+            if not has_all_details:
+                await self._load_details_of_failure(api)
+        self.process, self.has_all_details = process, has_all_details
         self.cursor, self.is_loaded = data["feedCursor"], True
+
+    async def _ask(self, api: Api) -> tuple[dict[str, Any], bool]:
+        """What the API knows, and whether the details of all tasks are in it. Raises ApiGone."""
+        try:
+            return await api.query("process", id=self.id, details=True), True
+        except Refused:
+            # Refused without them, too: they were not the reason.
+            return await api.query("process", id=self.id, details=False), False
+
+    async def _load_details_of_failure(self, api: Api) -> None:
+        for task in self.tasks.values():
+            task["details"] = None
+        if failed := self.failed:
+            data = await api.query("task_details", id=failed["id"])
+            failed["details"] = data["task"] and data["task"]["details"]
 
     def _apply_task(self, event: Event) -> None:
         node = event["node"]

@@ -38,7 +38,7 @@ def process_parts(board: ProcessBoard, runs: RunsBoard | None) -> dict[str, Draw
 
 def reports(board: ProcessBoard) -> dict[str, Row]:
     """What tasks said, other than the failure that is shown above, by the tasks' ids."""
-    failed = _failed(board)
+    failed = board.failed
     # By task, since reading what thousands said takes long, and one of them changes at a time.
     known: dict[str, tuple[int, Row | None]] = board.drawings.setdefault("reports", {})
     for id_, task in board.tasks.items():
@@ -59,12 +59,6 @@ def _report(task: Node) -> Row | None:
     return {"id": task["id"], "position": task["position"], "title": title, "text": told.text}
 
 
-def _failed(board: ProcessBoard) -> Node | None:
-    """The first task that failed."""
-    failed = (task for task in board.tasks.values() if task["status"] == "ERROR")
-    return min(failed, key=lambda task: int(task["position"]), default=None)
-
-
 def _facts(board: ProcessBoard) -> Content:
     process = board.process
     if process is None:
@@ -80,8 +74,21 @@ def _facts(board: ProcessBoard) -> Content:
                 copy_button(process["id"], "Copy id"),
             ],
             className="facts",
-        )
+        ),
+        *([] if board.has_all_details else [_where_details_are()]),
     ]
+
+
+def _where_details_are() -> html.P:
+    """Why they are not here."""
+    return html.P(
+        [
+            "The details of its tasks are too large to be shown together. ",
+            "The API has those of each: ",
+            html.Code('{ task(id: "…") { details } }'),
+        ],
+        className="empty",
+    )
 
 
 def _absence(board: Board, none: str) -> str:
@@ -92,7 +99,7 @@ def _absence(board: Board, none: str) -> str:
 
 
 def _failure(board: ProcessBoard, others: list[Node] | None) -> Content:
-    return failure_section(board.process, _failed(board), others) if board.process else []
+    return failure_section(board.process, board.failed, others) if board.process else []
 
 
 def _compared(board: ProcessBoard) -> tuple[object, ...]:

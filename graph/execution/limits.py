@@ -54,6 +54,7 @@ _LIST_SIZES = {
     ("Query", "activity"): MAX_SLOTS,
     ("Process", "tasks"): 10,
     ("Worker", "taskDefinitions"): 10,
+    ("Pipeline", "taskDefinitions"): 10,
     ("__Schema", "types"): 60,
     ("__Type", "fields"): 8,
     ("__Type", "inputFields"): 3,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from monitor.entities import Entity, Process, Task, Worker, fold
-from monitor.reading.filters import Filter, ProcessFilter, TaskFilter, WorkerFilter
+from monitor.entities import Entity, Pipeline, Process, Task, Worker, fold
+from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
 
 T = TypeVar("T")
 
@@ -56,18 +56,26 @@ def _places(
     type_: type[Entity]
     choices: tuple[tuple[str, Sequence[str] | None], ...]
     match matching:
-        case WorkerFilter():
-            type_, choices = Worker, (("id", matching.ids),)
+        case PipelineFilter():
+            type_, choices = Pipeline, (("id", matching.ids),)
             part = matching.name_contains
+        case WorkerFilter():
+            type_, part = Worker, matching.name_contains
+            choices = (("id", matching.ids), ("pipeline", matching.pipeline_ids))
         case ProcessFilter():
             type_, part = Process, None
-            choices = (("id", matching.ids), ("worker", matching.worker_ids))
+            choices = (
+                ("id", matching.ids),
+                ("worker", matching.worker_ids),
+                ("pipeline", matching.pipeline_ids),
+            )
         case TaskFilter():
             type_, part = Task, matching.name_contains
             choices = (
                 ("id", matching.ids),
                 ("process", matching.process_ids),
                 ("worker", matching.worker_ids),
+                ("pipeline", matching.pipeline_ids),
             )
         case _:
             raise TypeError(f"{matching!r} has no place in the index")
@@ -79,13 +87,20 @@ def _places(
 
 def _ids_of(entity: Entity) -> tuple[tuple[str, str], ...]:
     match entity:
-        case Worker():
+        case Pipeline():
             return (("id", entity.id),)
+        case Worker():
+            return ("id", entity.id), ("pipeline", entity.pipeline_id)
         case Process():
-            return ("id", entity.id), ("worker", entity.worker_id)
+            return (
+                ("id", entity.id),
+                ("worker", entity.worker_id),
+                ("pipeline", entity.pipeline_id),
+            )
         case Task():
             return (
                 ("id", entity.id),
                 ("process", entity.process_id),
                 ("worker", entity.worker_id),
+                ("pipeline", entity.pipeline_id),
             )

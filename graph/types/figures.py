@@ -17,25 +17,46 @@ class ProcessCounts:
     failed: int
 
     @classmethod
-    def of(cls, counted: entities.Worker | figures.Totals) -> Self:
+    def of(cls, counted: entities.Worker | entities.Pipeline | figures.Counters) -> Self:
         running, succeeded, failed = counted.running, counted.succeeded, counted.failed
         return cls(
             total=running + succeeded + failed, running=running, succeeded=succeeded, failed=failed
         )
 
 
+@strawberry.type
+class WorkerCounts:
+    total: int
+    alive: int
+    finished: int
+    lost: int
+
+    @classmethod
+    def of(cls, counted: entities.Pipeline | figures.Counters) -> Self:
+        alive, finished, lost = (
+            counted.workers_alive,
+            counted.workers_finished,
+            counted.workers_lost,
+        )
+        return cls(total=alive + finished + lost, alive=alive, finished=finished, lost=lost)
+
+
 @strawberry.type(
     description="Totals over everything that is kept. Its cost does not grow with history."
 )
 class Summary:
+    pipelines: int
     workers_online: int
-    workers_offline: int
+    workers_offline: int = strawberry.field(description="FINISHED and LOST together.")
+    worker_counts: WorkerCounts
     processes: ProcessCounts
     stalled_processes: int
 
     @classmethod
     def of(cls, totals: figures.Totals) -> Self:
         return cls(
+            pipelines=totals.pipelines,
+            worker_counts=WorkerCounts.of(totals),
             workers_online=totals.workers_online,
             workers_offline=totals.workers_offline,
             processes=ProcessCounts.of(totals),

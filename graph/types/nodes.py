@@ -3,8 +3,9 @@
 Scalars are copied when an object is made, so that reading a field is a plain attribute access.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -13,14 +14,20 @@ from graph.execution.details import details_of, read_details, show_details
 from graph.execution.executor import AT_HAND, NotAtHand
 from graph.execution.selection import details_asked, selected_fields
 from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
-from graph.loaders import ProcessPageKey
+from graph.loaders import PageKey
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts
 from monitor import entities
-from monitor.entities import MICROSECOND, ProcessStatus, TaskStatus, WorkerStatus
+from monitor.entities import MICROSECOND, Liveness, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
 from monitor.reading import filters
 from monitor.reading.pages import Page, PageRequest
+from monitor.silence import explain
+
+if TYPE_CHECKING:
+    from graph.types.pipelines import Pipeline
+
+PipelineType = Annotated["Pipeline", strawberry.lazy("graph.types.pipelines")]
 
 
 def _current_task_at_hand(process: "Process") -> "Task | None":
@@ -40,8 +47,8 @@ def _worker_at_hand(process: "Process") -> "Worker":
 
 
 @strawberry.interface(
-    description="Anything that has an id. Ids are unique over all types (worker_…, process_…, "
-    "task_…) and opaque to clients."
+    description="Anything that has an id. Ids are unique over all types (pipeline_…, worker_…, "
+    "process_…, task_…) and opaque to clients."
 )
 class Node:
     id: strawberry.ID
@@ -57,15 +64,21 @@ class TaskDefinition:
     position: int
 
 
+def define_tasks(definitions: Sequence[entities.TaskDefinition]) -> list[TaskDefinition]:
+    """In their order."""
+    return [
+        TaskDefinition(name=definition.name, version=definition.version, position=position)
+        for position, definition in enumerate(definitions, start=1)
+    ]
+
+
 @strawberry.type
 class Worker(Node):
     entity: strawberry.Private[entities.Worker]
     name: str
     version: str
-    status: WorkerStatus = strawberry.field(
-        description="ONLINE while the worker was heard from (heartbeat or any report of its own) "
-        "within the offline limit, 30 s by default."
-    )
+    status: WorkerStatus = strawberry.field(description="ONLINE while ALIVE, OFFLINE otherwise.")
+    liveness: Liveness
     registered_at: datetime
     last_seen_at: datetime
     average_runtime_seconds: float | None = strawberry.field(
@@ -88,6 +101,7 @@ class Worker(Node):
             name=worker.name,
             version=worker.version,
             status=worker.status,
+            liveness=worker.liveness,
             registered_at=worker.registered_at,
             last_seen_at=worker.last_seen_at,
             average_runtime_seconds=worker.average_runtime_seconds,
@@ -97,10 +111,18 @@ class Worker(Node):
 
     @strawberry.field
     def task_definitions(self) -> list[TaskDefinition]:
-        return [
-            TaskDefinition(name=definition.name, version=definition.version, position=position)
-            for position, definition in enumerate(self.entity.task_definitions, start=1)
-        ]
+        return define_tasks(self.entity.task_definitions)
+
+    @strawberry.field(
+        description="One sentence for people, with the evidence: 'silent for 41 s; step train "
+        "usually takes up to 75 s'."
+    )
+    def liveness_reason(self) -> str:
+        return explain(self.entity, datetime.now(UTC))
+
+    @strawberry.field
+    async def pipeline(self, info: GraphInfo) -> PipelineType:
+        return await find_pipeline(info, self.entity.pipeline_id)
 
     @strawberry.field
     def counts(self) -> ProcessCounts:
@@ -117,7 +139,8 @@ class Worker(Node):
         filter: ProcessFilter | None = None,
         order_by: ProcessOrder | None = None,
     ) -> "Connection[Process]":
-        key = ProcessPageKey(
+        key = PageKey(
+            "worker",
             self.id,
             filter.convert() if filter else filters.ProcessFilter(),
             convert_order(order_by, PROCESSES_BY_DEFAULT),
@@ -135,6 +158,7 @@ class Process(Node):
     loaded_worker: strawberry.Private[Worker | None] = None
     loaded_current_task: strawberry.Private["Task | None"] = None
     status: ProcessStatus
+    version: str = strawberry.field(description="Of its worker.")
     recovered: bool = strawberry.field(
         description="Its start report was lost: it was opened by its first task report."
     )
@@ -145,7 +169,7 @@ class Process(Node):
     updated_at: datetime
     ended_at: datetime | None
     stalled: bool = strawberry.field(
-        description="RUNNING while its worker is OFFLINE. It is a hint for people and never ends "
+        description="RUNNING while its worker is LOST. It is a hint for people and never ends "
         "a process by itself."
     )
     revision: int
@@ -156,6 +180,7 @@ class Process(Node):
             id=strawberry.ID(process.id),
             entity=process,
             status=process.status,
+            version=process.version,
             recovered=process.recovered,
             progress=process.progress,
             started_at=process.started_at,
@@ -176,6 +201,10 @@ class Process(Node):
         worker = await info.context.loaders.worker(self.entity.worker_id)
         assert worker is not None, "a process has a worker"
         return Worker.of(worker)
+
+    @strawberry.field
+    async def pipeline(self, info: GraphInfo) -> PipelineType:
+        return await find_pipeline(info, self.entity.pipeline_id)
 
     @strawberry.field(
         description="The task that was last reported on; the first one while none was; null for a "
@@ -251,6 +280,15 @@ class Task(Node):
         return self.entity.runtime(datetime.now(UTC)) / MICROSECOND / 1e6
 
 
+async def find_pipeline(info: GraphInfo, id_: str) -> "Pipeline":
+    """The pipeline of a worker or a process."""
+    pipeline = await info.context.loaders.pipeline(id_)
+    assert pipeline is not None, "every worker has a pipeline"
+    from graph.types.pipelines import Pipeline
+
+    return Pipeline.of(pipeline)
+
+
 async def find_process(info: GraphInfo, id_: str) -> Process | None:
     """The process, with what is asked of it."""
     asked = details_asked(info)
@@ -267,20 +305,24 @@ async def find_task(info: GraphInfo, id_: str) -> Task | None:
     return None if task is None else Task.of(task)
 
 
-async def load_with_rows(page: Page[entities.Process], info: GraphInfo) -> Connection[Process]:
-    """The page as a connection; what its document asks of every row is loaded for all at once."""
-    show_details(info, page.items, details_asked(info, "edges", "node"))
+async def load_with_rows(
+    page: Page[entities.Process], info: GraphInfo, path: Sequence[str] = ("edges", "node")
+) -> Connection[Process]:
+    """The page as a connection; what its document asks of every row, which stands under `path`, is
+    loaded for all at once.
+    """
+    show_details(info, page.items, details_asked(info, *path))
     loaders = info.context.loaders
     connection = Connection.of(page, Process.of)
     rows = [edge.node for edge in connection.edges]
-    selected = selected_fields(info, "edges", "node")
+    selected = selected_fields(info, *path)
     if "worker" in selected:
         workers = await loaders.workers_of.load([row.entity for row in rows])
         for row in rows:
             if (worker := workers.get(row.entity.worker_id)) is not None:
                 row.loaded_worker = Worker.of(worker)
     if "currentTask" in selected:
-        asked = details_asked(info, "edges", "node", "currentTask")
+        asked = details_asked(info, *path, "currentTask")
         reading = loaders.runs(details=asked > 0).current_tasks_of
         tasks = await reading.load([row.entity for row in rows])
         current = {row.id: task for row in rows if (task := tasks.get(row.id)) is not None}

@@ -34,20 +34,21 @@ _WHOLE: dict[type, tuple[Select[Any], Callable[[Any], Any]]] = {
 
 
 class Budget:
-    """How many bytes of details are still allowed."""
+    """How many bytes of details are still allowed; `refusal` says what to do about more."""
 
-    def __init__(self, size: int = ANSWER_DETAILS_BYTES) -> None:
-        self._size = size
+    def __init__(
+        self,
+        size: int = ANSWER_DETAILS_BYTES,
+        refusal: str = "the answer would have more than {} MiB of them; ask for fewer rows, or "
+        "leave details out",
+    ) -> None:
         self._left = size
+        self._refusal = refusal.format(size >> 20)
 
     def take(self, size: int) -> None:
         """Raises InvalidInput when that is more than there is left; then nothing is taken."""
         if size > self._left:
-            raise InvalidInput(
-                "details",
-                f"the answer would have more than {self._size >> 20} MiB of them; ask for fewer "
-                "rows, or leave details out",
-            )
+            raise InvalidInput("details", self._refusal)
         self._left -= size
 
 

@@ -18,14 +18,15 @@ from monitor.slots import REMOVED_SHARD, slot_start
 MAX_SLOTS = 1_000
 _MINUTE = 60
 _HOUR = 3600
-_TOTALS = select(*(func.coalesce(func.sum(c), 0) for c in models.totals.c if c.name != "shard"))
+_TOTALS = select(
+    *(func.coalesce(func.sum(c), 0).label(c.name) for c in models.totals.c if c.name != "shard")
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over everything that is kept."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """Workers and processes of a pipeline, or of all."""
 
-    pipelines: int
     workers_alive: int
     workers_finished: int
     workers_lost: int
@@ -33,6 +34,21 @@ class Totals:
     succeeded: int
     failed: int
     stalled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals(Counters):
+    """Sums over everything that is kept."""
+
+    pipelines: int
+
+    @property
+    def workers_online(self) -> int:
+        return self.workers_alive
+
+    @property
+    def workers_offline(self) -> int:
+        return self.workers_finished + self.workers_lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ async def get_totals(database: Database) -> Totals:
     """Workers and processes by status, from at most 17 rows."""
     async with reading(database) as connection:
         row = (await connection.execute(_TOTALS)).one()
-    return Totals(*(int(value) for value in row))
+    return Totals(**{name: int(value) for name, value in row._mapping.items()})
 
 
 async def list_activity(
@@ -65,15 +81,21 @@ async def list_activity(
     since: datetime,
     until: datetime | None,
     slot_seconds: int,
-    subject_id: str | None,
+    worker_id: str | None = None,
+    pipeline_id: str | None = None,
 ) -> Sequence[Slot]:
-    """What happened in a worker, a pipeline, or in all: slots from the one that `since` lies in to the last that begins before `until` (now).
+    """What happened in a worker, in a pipeline, or in all.
 
-    Slots begin at multiples of `slot_seconds` since the Unix epoch. Slots of whole minutes come
-    from roll-ups; shorter ones are counted, over at most MAX_SLOTS times 59 s.
-    Raises InvalidInput for other lengths, more than 1,000 slots, or `until` before `since`.
+    Slots from the one that `since` lies in to the last that begins before `until` (now). They begin
+    at multiples of `slot_seconds` since the Unix epoch. Slots of whole minutes come from roll-ups;
+    shorter ones are counted, over at most MAX_SLOTS times 59 s.
+    Raises InvalidInput for other lengths, more than 1,000 slots, `until` before `since`, or a
+    worker and a pipeline together.
     """
     until = until or datetime.now(UTC)
+    if worker_id is not None and pipeline_id is not None:
+        raise InvalidInput("pipelineId", "cannot be given together with workerId")
+    subject_id = pipeline_id if worker_id is None else worker_id
     if slot_seconds < 1 or (slot_seconds > _MINUTE and slot_seconds % _MINUTE):
         raise InvalidInput("slotSeconds", "must be from 1 to 60 or a multiple of 60")
     if until < since:

@@ -10,12 +10,24 @@ from datetime import datetime
 from itertools import product
 from typing import Any, ClassVar, Protocol
 
-from sqlalchemy import ColumnElement, Integer, and_, false, func, literal, true
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    select,
+    true,
+)
 
-from db.models import processes, tasks, workers
+from db.models import pipelines, processes, tasks, workers
 from monitor.entities import (
     Entity,
     Liveness,
+    Pipeline,
     Process,
     ProcessStatus,
     Task,
@@ -37,6 +49,10 @@ MAX_PARTS = 100
 
 class Filter(Protocol):
     """What all filters have in common."""
+
+    @property
+    def ids(self) -> Sequence[str] | None:
+        """The only ones that can match; None: all can."""
 
     @property
     def is_bounded(self) -> bool:
@@ -67,6 +83,79 @@ def told_as(matching: Filter, event: Event) -> ChangeKind | None:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineFilter:
+    """Which pipelines; `name_contains` ignores case.
+
+    Each of the three conditions is one look into an index per pipeline: kept in a column of theirs,
+    replicas would queue for it.
+    """
+
+    EVERY: ClassVar[Mapping[str, Sequence[Any]]] = {}
+
+    ids: Sequence[str] | None = None
+    name_contains: str | None = None
+    failing: bool | None = None
+    running: bool | None = None
+    lost: bool | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.ids is not None
+
+    def values(self) -> dict[str, Sequence[Any]]:
+        return {}
+
+    def where(self) -> Condition:
+        conditions = ((self.failing, FAILING), (self.running, _RUNNING), (self.lost, _LOST))
+        return _all(
+            _in_ids(pipelines.c.id, self.ids),
+            _contains(pipelines.c.name_folded, self.name_contains),
+            *(
+                holds if wanted else not_(holds)
+                for wanted, holds in conditions
+                if wanted is not None
+            ),
+        )
+
+    @property
+    def is_steady(self) -> bool:
+        return self.failing is None and self.running is None and self.lost is None
+
+    def matches(self, entity: Entity) -> bool:
+        return (
+            isinstance(entity, Pipeline)
+            and (self.ids is None or entity.id in self.ids)
+            and (self.failing is None or entity.failing is self.failing)
+            and (self.running is None or (entity.running > 0) is self.running)
+            and (self.lost is None or (entity.workers_lost > 0) is self.lost)
+            and _is_part(self.name_contains, entity.name)
+        )
+
+
+# Of a row of pipelines.
+_ended = processes.alias()
+FAILING = (
+    func.coalesce(
+        select(_ended.c.status)
+        .where(_ended.c.pipeline_id == pipelines.c.id, _ended.c.ended_at.is_not(None))
+        .order_by(_ended.c.ended_at.desc(), _ended.c.id.desc())
+        .limit(1)
+        .scalar_subquery(),
+        "",
+    )
+    == "ERROR"
+)
+_RUNNING = exists().where(
+    processes.c.pipeline_id == pipelines.c.id, processes.c.status == "RUNNING"
+)
+_LOST = exists().where(
+    workers.c.archived == false(),
+    workers.c.pipeline_id == pipelines.c.id,
+    workers.c.liveness == "LOST",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerFilter:
     """Which workers, archived ones left out; `name_contains` ignores case."""
 
@@ -89,6 +178,7 @@ class WorkerFilter:
             workers.c.archived == false(),
             _in_ids(workers.c.id, self.ids),
             _in_ids(workers.c.pipeline_id, self.pipeline_ids),
+            _of_one_name(self.pipeline_ids),
             _in(workers.c.liveness, self.liveness),
             _contains(workers.c.name_folded, self.name_contains),
         )
@@ -254,6 +344,14 @@ def _in(column: ColumnElement[str], values: Sequence[str] | None) -> Condition |
 def _in_ids(column: ColumnElement[str], ids: Sequence[str] | None) -> Condition | None:
     # What can be no id is left out: MariaDB refuses to compare it with an ASCII column.
     return None if ids is None else _in(column, [id_ for id_ in ids if kind_of(id_)])
+
+
+def _of_one_name(pipeline_ids: Sequence[str] | None) -> Condition | None:
+    """Implied by a single pipeline: for the index that begins with the name."""
+    if pipeline_ids is None or len(pipeline_ids) != 1 or not kind_of(pipeline_ids[0]):
+        return None
+    name = select(pipelines.c.name_folded).where(pipelines.c.id == pipeline_ids[0])
+    return workers.c.name_folded == name.scalar_subquery()
 
 
 def _contains(folded: ColumnElement[str], part: str | None) -> Condition | None:

@@ -2,20 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import BindParameter, Select, bindparam, select
 
 from db import models
 from db.session import Database
-from monitor.entities import Process, Task
+from monitor.entities import Process, Task, Worker
 from monitor.errors import InvalidInput
 from monitor.reading.details import Budget
-from monitor.reading.filters import ProcessFilter
+from monitor.reading.filters import Filter
 from monitor.reading.pages import Direction, Listing, Order, Page, PageRequest
 from monitor.reading.reads import (
     DETAILED,
-    PROCESSES,
     TASKS,
     entities,
     joined,
@@ -25,10 +24,15 @@ from monitor.reading.reads import (
     within,
 )
 
+T = TypeVar("T", Worker, Process, Task)
+
+# What each row of a list belongs to.
+Owner = Literal["worker", "pipeline"]
+
 # What SQLite takes: parts of a compound SELECT, and (in its usual builds) parameters.
 _PARTS = 500
 _PARAMETERS = 32_000
-# Of a part of `list_processes_by_worker`, besides those of the filter's lists.
+# Of a part of `list_pages_by`, besides those of the filter's lists.
 _PARAMETERS_OF_A_PART = 20
 # Tasks that are loaded for many processes at once; some workers have thousands of steps.
 MAX_TASKS = 50_000
@@ -50,24 +54,26 @@ _TASKS_BY_PROCESS = {False: _by_process(TASKS), True: _by_process(DETAILED["task
 _FIRST_TASKS = {False: _first(TASKS), True: _first(DETAILED["tasks"])}
 
 
-async def list_processes_by_worker(
+async def list_pages_by(
     database: Database,
-    worker_ids: Sequence[str],
-    matching: ProcessFilter,
+    listing: Listing[T],
+    owner: Owner,
+    owner_ids: Sequence[str],
+    matching: Filter,
     order: Order,
     request: PageRequest,
     details: Budget | None = None,
-) -> dict[str, Page[Process]]:
-    """The same page for each of many workers; one statement for up to 500 parts.
+) -> dict[str, Page[T]]:
+    """The same page for each of many workers or pipelines; one statement for up to 500 parts.
 
-    Bounded, indexed parts for each worker: a window function would read their whole histories.
+    Bounded, indexed parts for each owner: a window function would read their whole histories.
     """
-    read = within(PROCESSES, details)
-    found: dict[str, list[Any]] = {worker_id: [] for worker_id in worker_ids}
+    read = within(listing, details)
+    found: dict[str, list[Any]] = {owner_id: [] for owner_id in owner_ids}
     parts = [
         part
-        for worker_id in worker_ids
-        for part in page_parts(read, _of_worker(matching, worker_id), order, request)
+        for owner_id in owner_ids
+        for part in page_parts(read, _of(owner, matching, owner_id), order, request)
     ]
     listed = sum(map(len, matching.values().values())) + len(matching.ids or ())
     size = max(1, min(_PARTS, _PARAMETERS // (listed + _PARAMETERS_OF_A_PART)))
@@ -75,28 +81,34 @@ async def list_processes_by_worker(
         for start in range(0, len(parts), size):
             statement = joined(read, parts[start : start + size])
             for row in await connection.execute(statement):
-                found[row.worker_id].append(row)
+                found[getattr(row, f"{owner}_id")].append(row)
         pages = {
-            worker_id: read.page(list_, order, request)
-            for worker_id, list_ in _sorted(found, order, request).items()
+            owner_id: read.page(list_, order, request)
+            for owner_id, list_ in _sorted(listing, found, order, request).items()
         }
         return await whole(connection, found, pages, details)
 
 
 def _sorted(
-    found: dict[str, list[Any]], order: Order, request: PageRequest
+    listing: Listing[Any], found: dict[str, list[Any]], order: Order, request: PageRequest
 ) -> dict[str, list[Any]]:
     """In the order that was asked for: a join promises none."""
-    column, _ = PROCESSES.orders[order.field]
+    column, value_of = listing.orders[order.field]
     backwards = (order.direction is Direction.DESC) != request.backwards
+    if column.name in {selected.name for selected in listing.columns}:
+        for list_ in found.values():
+            list_.sort(key=lambda row: (getattr(row, column.name), row.id), reverse=backwards)
+        return found
     for list_ in found.values():
-        list_.sort(key=lambda row: (getattr(row, column.name), row.id), reverse=backwards)
+        list_.sort(key=lambda row: (value_of(listing.convert(row)), row.id), reverse=backwards)
     return found
 
 
-def _of_worker(matching: ProcessFilter, worker_id: str) -> ProcessFilter:
-    theirs = matching.worker_ids is None or worker_id in matching.worker_ids
-    return replace(matching, worker_ids=(worker_id,) if theirs else ())
+def _of(owner: Owner, matching: Any, owner_id: str) -> Any:
+    name = f"{owner}_ids"
+    given = getattr(matching, name)
+    theirs = given is None or owner_id in given
+    return replace(matching, **{name: (owner_id,) if theirs else ()})
 
 
 async def list_tasks_by_process(

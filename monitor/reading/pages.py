@@ -119,7 +119,12 @@ class Listing(Generic[T]):
         column, _ = self.orders[order.field]
         table = self.id.table
         first = ["archived"] if "archived" in table.c else []
-        names = [*first, *(_COLUMNS.get(name, name) for name in prefix), column.name, self.id.name]
+        # Workers of a pipeline have one name, by which they are found as well (`filters`).
+        names = [
+            *first,
+            *(_COLUMNS.get(n, n) for n in prefix if (n, order.field) != ("pipeline_ids", "NAME")),
+            *(column.name, self.id.name),
+        ]
         return f"ix_{table.name}_{'_'.join(names)}"
 
     def order_by(self, order: Order, *, backwards: bool = False) -> Sequence[ColumnElement[Any]]:

@@ -46,7 +46,7 @@ _TASK_STATUS = {status.value: status for status in TaskStatus}
 
 def worker(row: Sequence[Any]) -> Worker:
     """A row of WORKER columns as an entity."""
-    id_, name, version, pipeline_id, liveness, reason, sends_heartbeats, definitions, *rest = row
+    id_, name, version, pipeline_id, liveness, reason, sends_heartbeats, steps, *rest = row
     return Worker(
         id_,
         name,
@@ -55,13 +55,14 @@ def worker(row: Sequence[Any]) -> Worker:
         _LIVENESS[liveness],
         reason,
         sends_heartbeats,
-        _definitions(definitions),
+        definitions(steps),
         *rest,
     )
 
 
 @lru_cache(maxsize=256)
-def _definitions(text: str) -> Sequence[TaskDefinition]:
+def definitions(text: str) -> Sequence[TaskDefinition]:
+    """The steps from their stored form."""
     return tuple(TaskDefinition(*definition) for definition in orjson.loads(text))
 
 
@@ -73,8 +74,9 @@ def process(row: Sequence[Any]) -> Process:
 
 def task(row: Sequence[Any]) -> Task:
     """A row of TASK columns as an entity."""
-    *first, status = row[:8]
-    return Task(*first, _TASK_STATUS[status], *row[8:])
+    id_, process_id, worker_id, pipeline_id, name, version, position, status, *rest = row
+    of = (process_id, worker_id, pipeline_id)
+    return Task(id_, *of, name, version, position, _TASK_STATUS[status], *rest)
 
 
 def listed_process(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Process:
@@ -121,13 +123,11 @@ def pipeline_values(first: Worker) -> Mapping[str, Any]:
         "last_seen_at": first.registered_at,
         "told_at": LONG_AGO,
         "revision": 0,
-        "failing": False,
-        "running": False,
-        "lost": False,
+        "told": None,
     }
 
 
-def process_values(process: Process) -> Mapping[str, Any]:
+def process_values(process: Process) -> dict[str, Any]:
     """An entity as the column values of its row."""
     return {
         "id": process.id,
@@ -149,7 +149,7 @@ def process_values(process: Process) -> Mapping[str, Any]:
     }
 
 
-def task_values(task: Task) -> Mapping[str, Any]:
+def task_values(task: Task) -> dict[str, Any]:
     """An entity as the column values of its row."""
     return {
         "id": task.id,

@@ -15,8 +15,8 @@ A repair compares once more, where no other checker can be doing the same:
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -25,13 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import models
 from db.errors import DatabaseUnavailable, is_conflict, is_unavailable
 from db.maintenance import MaintenanceDatabase
-from db.session import Database, upsert
+from db.session import Database
 from monitor.slots import SLOT_SECONDS, slot_start
 from monitor.upkeep import pipeline_recount, recount, repairs
-from monitor.upkeep.recount import Mismatch, SlotKey
-from monitor.writing.loading import Memory, Needs
-from monitor.writing.transaction import Transaction
-from monitor.writing.transactions import SHARDS
+from monitor.upkeep.recount import Mismatch
 
 ATTEMPTS = 8
 _WORKERS_PER_PAGE = 50
@@ -148,10 +145,11 @@ class _Checker:
     async def _next_instant(self, after: datetime) -> datetime | None:
         """The first start, end or slot from `after` on."""
         process, slot = models.processes.c, models.activity.c
+        everybody = slot.subject_id == ""
         candidates: list[tuple[ColumnElement[Any], list[ColumnElement[bool]]]] = [
             (process.started_at, []),
             *((process.ended_at, [process.status == s]) for s in ("SUCCESS", "ERROR")),
-            *((slot.slot_at, [slot.subject_id == "", slot.slot_seconds == s]) for s in SLOT_SECONDS),
+            *((slot.slot_at, [everybody, slot.slot_seconds == s]) for s in SLOT_SECONDS),
         ]
         first = [
             select(func.min(column)).where(column >= after, *conditions).scalar_subquery()

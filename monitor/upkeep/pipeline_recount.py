@@ -69,7 +69,9 @@ async def compare_pipelines(connection: AsyncConnection, ids: Sequence[str]) -> 
         count(process.id, mine, process.status == "RUNNING", process.stalled),
         select(func.coalesce(func.sum(runtime), 0)).where(mine).scalar_subquery(),
     ]
-    found = await connection.execute(select(pipeline.id, *kept, *counted).where(pipeline.id.in_(ids)))
+    found = await connection.execute(
+        select(pipeline.id, *kept, *counted).where(pipeline.id.in_(ids))
+    )
     compared = [mismatch(row[0], FIGURES, row[1:]) for row in found]
     return [each for each in compared if any(each.missing().values())]
 
@@ -94,7 +96,10 @@ async def compare_durations(
         _count_processes(ids, sqlite=sqlite),
     ).subquery()
     key = [parts.c[name] for name in ("pipeline_id", "of", "step", "version", "day", "bucket")]
-    sums = {side: [func.sum(parts.c[f"{side}_{n}"]) for n in DURATIONS] for side in ("kept", "counted")}
+    sums = {
+        side: [func.sum(parts.c[f"{side}_{name}"]) for name in DURATIONS]
+        for side in ("kept", "counted")
+    }
     differs = or_(*(k != c for k, c in zip(sums["kept"], sums["counted"], strict=True)))
     statement = select(*key, *sums["kept"], *sums["counted"]).group_by(*key).having(differs)
     return [
@@ -103,9 +108,7 @@ async def compare_durations(
     ]
 
 
-def _key(
-    pipeline_id: str, of: str, step: str, version: str, day: int, bucket: int
-) -> DurationKey:
+def _key(pipeline_id: str, of: str, step: str, version: str, day: int, bucket: int) -> DurationKey:
     at = datetime.fromtimestamp(int(day), UTC)
     return DurationKey(pipeline_id, of, step, version, at, int(bucket))
 

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db import models
 from db.session import Database
 from monitor.errors import Unavailable
+from monitor.feed.condition import Condition, cause
 from monitor.reading.reads import reading
 from monitor.reading.usual import Step, Usual
 from monitor.words import in_words
@@ -81,13 +82,15 @@ class Presence:
 
     async def run(self) -> None:
         """Looks until cancelled. While the database is gone, nobody falls silent."""
+        condition = Condition(logger, "looking who fell silent")
         while True:
             try:
                 await self.look(datetime.now(UTC))
+                condition.recover()
             except Unavailable as error:
-                logger.warning("presence cannot be looked after: %s", error)
-            except Exception:
-                logger.exception("looking after presence failed")
+                condition.fail(cause(error))
+            except Exception as error:  # noqa: BLE001 — it is looked again, whatever it was
+                condition.fail(cause(error), level=logging.ERROR, trace=error)
             await asyncio.sleep(LOOK_INTERVAL.total_seconds())
 
     async def look(self, now: datetime) -> None:
@@ -109,9 +112,7 @@ class Presence:
             if not judged:
                 return  # they reported meanwhile, or another replica was first
 
-    async def _explain(
-        self, quiet: Sequence[Row[Any]], watching_since: datetime
-    ) -> Sequence[Silence]:
+    async def _explain(self, quiet: Sequence[Any], watching_since: datetime) -> Sequence[Silence]:
         steps = await self._find_steps_in_hand(
             [row.id for row in quiet if row.running and not row.sends_heartbeats]
         )

@@ -1,4 +1,4 @@
-"""Setting right what a recount found: each compares once more under a lock (`counters` says which)."""
+"""Setting right what a recount found, each compared once more under a lock (see `counters`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -94,9 +94,7 @@ async def compare_days(connection: AsyncConnection, since: datetime) -> list[Mis
     return [
         mismatch
         for slot_seconds in SLOT_SECONDS
-        for mismatch in await recount.compare_slots(
-            connection, since, since + WINDOW, slot_seconds
-        )
+        for mismatch in await recount.compare_slots(connection, since, since + WINDOW, slot_seconds)
     ]
 
 

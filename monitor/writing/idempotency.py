@@ -1,6 +1,7 @@
 """The answers that are kept under idempotency keys."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -9,10 +10,12 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
-from monitor.entities import Entity
+from monitor.entities import UNREAD, Entity, Worker
 from monitor.errors import Conflict
 from monitor.events import decode_entity, encode_entity
 
+# MariaDB takes statements of 16 MiB by default, in which escaping may double a text.
+ANSWER_BYTES = 7 * 1024 * 1024
 _KEYS = select(
     models.idempotency_keys.c.key,
     models.idempotency_keys.c.fingerprint,
@@ -50,7 +53,7 @@ class Ledger:
                 raise Conflict("idempotencyKey: was used before with another input")
             return _decode_answer(orjson.loads(answer))
         result = run()
-        answer = orjson.dumps(_encode_answer(result)).decode()
+        answer = _encode(result)
         self._known[key] = (fingerprint, answer)
         self._new.append(
             {"key": key, "fingerprint": fingerprint, "answer": answer, "created_at": now}
@@ -66,6 +69,20 @@ class Ledger:
         """Keeps the new keys."""
         if self._new:
             await connection.execute(insert(models.idempotency_keys), self._new)
+
+
+def _encode(answer: Any) -> str:
+    """The answer; of one that is too large, all but its details, which are read anew for it."""
+    encoded = orjson.dumps(_encode_answer(answer))
+    if len(encoded) > ANSWER_BYTES:
+        encoded = orjson.dumps(_encode_answer(_without_details(answer)))
+    return encoded.decode()
+
+
+def _without_details(answer: Any) -> Any:
+    if isinstance(answer, list | tuple):
+        return [_without_details(part) for part in answer]
+    return answer if isinstance(answer, Worker) else replace(answer, details=UNREAD)
 
 
 def _encode_answer(answer: Any) -> Any:

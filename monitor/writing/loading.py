@@ -12,15 +12,20 @@ from typing import Any
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.entities import Liveness
+from monitor.entities import Liveness, Task
 from monitor.ids import kind_of
 from monitor.reading import rows
+from monitor.reading.details import Budget, details_of, read_large
 from monitor.writing import statements
 from monitor.writing.statements import Loaded, fetch
 from monitor.writing.successors import load_successors
 
 # A worker's last_seen_at is written at most once in this time.
 SEEN_INTERVAL = timedelta(seconds=1)
+# Events carry the details of what changed also where these stay as they were. More cannot be stored
+# in the time that a report has; a batch that has more is run one by one.
+CARRIED_BYTES = 32 * 1024 * 1024
+_REFUSAL = "these tasks have more than {} MiB of them already; report on fewer at a time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,8 @@ class Needs:
     """What an operation reads and changes, by id.
 
     `processes` bring their worker along, `tasks` their process, `running_of` the running processes
-    of these workers, `pipelines` are looked up only, `tasks_of` all tasks of these processes, which it removes: without details.
+    of these workers, `tasks_of` all tasks of these processes, which it removes: without details.
+    Of `pipelines` only whether they are there.
     `started`: those of the tasks that are started; in a process that ended, what its successor
     needs comes along.
     """
@@ -70,7 +76,10 @@ class Memory:
 async def load(
     connection: AsyncConnection, needs: Iterable[Needs], *, memory: Memory, now: datetime
 ) -> Loaded:
-    """Reads what these needs name, locking what may change."""
+    """Reads what these needs name, locking what may change.
+
+    Raises InvalidInput, before they are read, for details that are too large to be carried along.
+    """
     wanted = list(needs)
     tasks = {id_ for need in wanted for id_ in need.tasks}
     tasks_of = {id_ for need in wanted for id_ in need.tasks_of}
@@ -101,9 +110,8 @@ async def load(
         loaded.processes[row[0]] = rows.process(row)
     for row in await fetch(connection, statements.TASKS_OF, tasks_of):
         loaded.tasks[row[0]] = rows.task(row)
-    # Not locked: whoever changes a task has locked its process. After those without details.
-    for row in await fetch(connection, statements.TASKS, {id_ for id_ in tasks if id_ in parents}):
-        loaded.tasks[row[0]] = rows.task(row)
+    # After those without details.
+    loaded.tasks |= await _load_tasks(connection, {id_ for id_ in tasks if id_ in parents})
     await load_successors(
         connection,
         loaded,
@@ -111,6 +119,14 @@ async def load(
         started={id_ for need in wanted for id_ in need.started},
     )
     return loaded
+
+
+async def _load_tasks(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Task]:
+    """Not locked: whoever changes a task has locked its process."""
+    found = await fetch(connection, statements.TASKS, ids)
+    tasks = {row[0]: rows.listed_task(row[:-2], details_of(row)) for row in found}
+    budget = Budget(CARRIED_BYTES, _REFUSAL)
+    return tasks | await read_large(connection, found, tasks.values(), budget)
 
 
 async def _learn_parents(

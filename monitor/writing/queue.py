@@ -95,4 +95,4 @@ class Queue:
                 job.answer.set_exception(Unavailable())
         self._refusals.update(told)
         if told[why]:
-            logger.warning("%d reports were refused (%s)", told[why], why)
+            logger.warning("reports were refused (%s): %d", why, told[why])

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import models
 from monitor.entities import Process, Task, Worker
 from monitor.reading import rows
+from monitor.reading.details import sized
 
 # Built once: SQLAlchemy then finds their compiled form without looking at their parts.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -25,7 +26,7 @@ LOCK_PROCESSES = (
     .order_by(models.processes.c.id)
     .with_for_update()
 )
-TASKS = select(*rows.TASK).where(models.tasks.c.id.in_(_IDS))
+TASKS = select(*rows.LISTED_TASK, *sized(models.tasks.c.details)).where(models.tasks.c.id.in_(_IDS))
 TASKS_OF = select(
     *(null().label("details") if column.name == "details" else column for column in rows.TASK)
 ).where(models.tasks.c.process_id.in_(_IDS))

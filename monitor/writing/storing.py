@@ -1,6 +1,9 @@
-"""What a transaction changed, written together: one statement per table."""
+"""What a transaction changed, written together: one statement per table.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+Large details that did not change stay where they are: what has them is a statement of its own.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -36,6 +39,7 @@ _ADD_PIPELINES = insert(models.pipelines)
 class Changes:
     """New states, in the order of their ids; ids of processes that go, with their tasks.
 
+    `detailed`: ids of those whose details are stored already.
     `pipelines`: the first workers of those that are new. Two server processes may add one at the
     same moment: the database refuses one, whose batch runs again and finds it there.
     """
@@ -44,6 +48,7 @@ class Changes:
     workers: Sequence[Worker]
     processes: Sequence[Process]
     tasks: Sequence[Task]
+    detailed: Collection[str]
     removed: Sequence[str]
     tally: Tally
     events: Sequence[Event]
@@ -55,8 +60,12 @@ async def store(connection: AsyncConnection, changes: Changes) -> None:
         new = sorted(map(rows.pipeline_values, changes.pipelines), key=itemgetter("id"))
         await connection.execute(_ADD_PIPELINES, new)
     await _upsert(connection, models.workers, map(rows.worker_values, changes.workers))
-    await _upsert(connection, models.processes, map(rows.process_values, changes.processes))
-    await _upsert(connection, models.tasks, map(rows.task_values, changes.tasks))
+    processes, tasks = (
+        map(rows.process_values, changes.processes),
+        map(rows.task_values, changes.tasks),
+    )
+    await _upsert_runs(connection, models.processes, processes, changes.detailed)
+    await _upsert_runs(connection, models.tasks, tasks, changes.detailed)
     if changes.removed:
         removed = {"ids": sorted(changes.removed)}
         await connection.execute(_REMOVE_TASKS, removed)
@@ -64,6 +73,23 @@ async def store(connection: AsyncConnection, changes: Changes) -> None:
     await _store_tally(connection, changes.tally)
     for events in _encode_in_parts(changes.events) if changes.events else ():
         await connection.execute(_ADD_EVENTS, [{"events": events}])
+
+
+async def _upsert_runs(
+    connection: AsyncConnection,
+    table: Table,
+    values: Iterable[dict[str, Any]],
+    detailed: Collection[str],
+) -> None:
+    whole, rest = [], []
+    for row in values:
+        if row["id"] in detailed:
+            del row["details"]
+            rest.append(row)
+        else:
+            whole.append(row)
+    await _upsert(connection, table, whole)
+    await _upsert(connection, table, rest, keep=("details",))
 
 
 async def _store_tally(connection: AsyncConnection, tally: Tally) -> None:
@@ -93,9 +119,10 @@ async def _upsert(
     *,
     add: tuple[str, ...] = (),
     latest: tuple[str, ...] = (),
+    keep: tuple[str, ...] = (),
 ) -> None:
     if changed := list(values):
-        statement = upsert(table, connection.dialect.name, add=add, latest=latest)
+        statement = upsert(table, connection.dialect.name, add=add, latest=latest, keep=keep)
         await connection.execute(statement, changed)
 
 

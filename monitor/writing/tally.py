@@ -16,7 +16,10 @@ COUNTERS = (
 TOTALS = ("pipelines", *COUNTERS)
 FIGURES = (*COUNTERS, "runtime_microseconds")
 ACTIVITY = ("started", "succeeded", "failed", "runtime_microseconds")
-DURATION_KEYS = ("pipeline_id", "of", "step", "slot_seconds", "slot_at", "version", "bucket", "shard")
+DURATION_KEYS = (
+    *("pipeline_id", "of", "step"),
+    *("slot_seconds", "slot_at", "version", "bucket", "shard"),
+)
 DURATIONS = ("succeeded", "failed")
 
 

@@ -4,9 +4,10 @@ Everything the operations of a batch need is loaded before they run (`loading`),
 changed is written afterwards (`storing`). Operations in between are plain functions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.entities import Entity, Liveness, Process, Task, Worker
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
+from monitor.reading.details import SMALL_BYTES
 from monitor.writing.loading import SEEN_INTERVAL, Memory, Needs, load
 from monitor.writing.statements import Loaded
 from monitor.writing.storing import Changes, store
@@ -38,6 +40,8 @@ class Transaction:
         self._connection = connection
         self._memory = memory
         self._held = Loaded()
+        # Large details as they are stored, by id.
+        self._stored: dict[str, str] = {}
         self._changed: dict[str, None] = {}
         self._pipelines: list[Worker] = []
         self._removed: list[str] = []
@@ -239,8 +243,12 @@ class Transaction:
         return bool(self._changed or self._removed or self._touched)
 
     async def load(self, needs: Iterable[Needs]) -> None:
-        """Reads what these needs name, locking what may change."""
+        """Reads what these needs name, locking what may change.
+
+        Raises InvalidInput when details of too many bytes belong to that.
+        """
         self._held = await load(self._connection, needs, memory=self._memory, now=self.now)
+        self._stored = dict(_large_details(self._held))
 
     async def store(self, *, silently: bool = False) -> bool:
         """Writes what changed, and the events into the outbox. True when there were events.
@@ -256,12 +264,19 @@ class Transaction:
                 held.processes[id_] for id_ in sorted(held.processes.keys() & changed.keys())
             ],
             tasks=[held.tasks[id_] for id_ in sorted(held.tasks.keys() & changed.keys())],
+            detailed=self._detailed(),
             removed=self._removed,
             tally=self._tally,
             events=events,
         )
         await store(self._connection, changes)
         return bool(events)
+
+    def _detailed(self) -> set[str]:
+        """Ids of what has large details, and had the same when it was loaded."""
+        if not self._stored:
+            return set()
+        return {id_ for id_, now in _large_details(self._held) if now == self._stored.get(id_)}
 
     def remember(self) -> None:
         """After the commit: what later transactions need not read or write again."""
@@ -271,3 +286,10 @@ class Transaction:
         memory.parents.update((t.id, t.process_id) for t in held.tasks.values())
         memory.pipelines.update(dict.fromkeys(held.pipelines))
         memory.forget_the_oldest()
+
+
+def _large_details(held: Loaded) -> Iterator[tuple[str, str]]:
+    runs: Iterable[Process | Task] = chain(held.processes.values(), held.tasks.values())
+    for run in runs:
+        if isinstance(run.details, str) and len(run.details) > SMALL_BYTES:
+            yield run.id, run.details

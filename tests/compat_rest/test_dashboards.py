@@ -61,6 +61,8 @@ def test_progress_is_cut_to_whole_percents_exactly(ended: int, count: int, text:
     process = Process(
         id="process_1",
         worker_id="worker_1",
+        pipeline_id="pipeline_1",
+        version="v1",
         status=ProcessStatus.RUNNING,
         stalled=False,
         task_count=count,

@@ -9,21 +9,17 @@ import pytest
 from app.factory import create_app
 from app.settings import Settings
 from db.session import Database
-from monitor.upkeep.presence import Presence
 from tests.client import Client
 from tests.compat_rest.rows import process_row, worker_row
 from tests.conftest import serving
 from tests.factories import Run, end, register, report, start
-from tests.monitor.reports import replica
-from tests.monitor.silence import make_silent
-
-OFFLINE_AFTER = timedelta(seconds=30)
+from tests.monitor.silence import make_silent, watcher
 
 
 async def fall_silent(database: Database, worker_id: str, *, ago: timedelta) -> None:
     """The worker was heard that long ago, and the monitor looks."""
     now = await make_silent(database, worker_id, ago=ago)
-    await Presence(database, replica(database), offline_after=OFFLINE_AFTER).look(now)
+    await watcher(database).look(now)
 
 
 async def heartbeat(client: Client, run: Run) -> None:

@@ -112,7 +112,7 @@ async def test_the_slots_of_the_chart_are_read_by_keyboard(tab: Page, reporter: 
     worker = reporter.register("charted")
     reporter.fail(worker, "charted fault")
     await open_at(tab, f"/?worker={worker}")
-    chart = tab.get_by_role("slider", name=re.compile(r"^Activity: 1 processes started"))
+    chart = tab.get_by_role("slider", name=re.compile(r"^Activity: 1 process started"))
     await expect(chart).to_have_attribute("aria-valuemax", "59")
     said = tab.locator(".chart-said")
     await expect(said).to_be_hidden()

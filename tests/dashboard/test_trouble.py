@@ -14,6 +14,8 @@ from tests.dashboard.locators import connection, row
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
 
+# What a task has at most; the API answers sixteen times as many.
+DETAILS_BYTES = 1024 * 1024
 # Notes each text that a table shows in place of rows, as long as the tab is open.
 WATCH = """
 window.claims = new Set();
@@ -58,6 +60,26 @@ async def test_nothing_is_claimed_before_it_is_known(tab: Page, reporter: Report
     empty = reporter.register("claimed-without-processes")
     await tab.goto(f"/?worker={empty}")
     await expect(tab.get_by_text("No process to show.")).to_be_visible(timeout=15_000)
+
+
+async def test_a_process_whose_details_are_too_large_together_is_shown_without_them(
+    tab: Page, reporter: Reporter
+) -> None:
+    steps = [f"step {number}" for number in range(1, 20)]
+    run = reporter.start(reporter.register("too-large", steps))
+    for position in range(1, 18):
+        reporter.report(run, position, "success", "x" * DETAILS_BYTES)
+    reporter.report(run, 18, "error", "it went wrong")
+    await tab.goto(f"/?process={run.id}")
+    await expect(row(tab, "tasks", run.tasks[16])).to_contain_text("Succeeded", timeout=15_000)
+    await expect(tab.locator("#facts")).to_contain_text("too large to be shown together")
+    await expect(tab.locator("#failure")).to_contain_text("it went wrong")
+    await expect(connection(tab)).to_have_text("Live", timeout=15_000)
+    # What is told from then on is shown as ever.
+    reporter.report(run, 19, "success", "all is well")
+    await expect(row(tab, "tasks", run.tasks[18])).to_contain_text("Succeeded")
+    await expect(tab.locator("#reports")).to_contain_text("19 step 19: details")
+    await expect(tab.locator("#reports details")).to_have_count(1)
 
 
 @pytest.fixture

@@ -6,6 +6,40 @@ from sqlalchemy import insert, update
 
 from db import models
 from db.session import Database
+from monitor.reading.reads import WORKERS, find_by_id
+from monitor.reading.usual import Usual
+from monitor.upkeep.presence import Presence
+from monitor.workers import Silence, judge_silence
+from monitor.writing.transactions import Transactions
+from tests.monitor.reports import replica
+
+LIMIT = timedelta(seconds=30)
+SILENT_STEP = timedelta(seconds=900)
+
+
+def watcher(
+    database: Database, *, limit: timedelta = LIMIT, silent_step: timedelta = SILENT_STEP
+) -> Presence:
+    """The looking half of one server process."""
+    return Presence(
+        database,
+        replica(database),
+        Usual(database),
+        offline_after=limit,
+        silent_step=silent_step,
+    )
+
+
+async def judge_silent(database: Database, transactions: Transactions, worker_id: str) -> None:
+    """The worker is found to have been silent for too long."""
+    worker = await find_by_id(database, WORKERS, worker_id)
+    assert worker is not None
+    seen_at = worker.last_seen_at
+    silence = Silence(worker.id, seen_at, seen_at, timedelta(), "of a test")
+    (judged,) = await transactions.run(
+        judge_silence, silences=[silence], now=seen_at + LIMIT, limit=LIMIT
+    )
+    assert judged.id == worker_id
 
 
 async def make_silent(database: Database, worker_id: str, *, ago: timedelta) -> datetime:
@@ -15,7 +49,7 @@ async def make_silent(database: Database, worker_id: str, *, ago: timedelta) -> 
         await connection.execute(
             update(models.workers)
             .where(models.workers.c.id == worker_id)
-            .values(last_seen_at=now - ago)
+            .values(last_seen_at=now - ago, quiet_since=now - ago)
         )
     await watch_since(database, now - timedelta(days=30), last_look_at=now)
     return now

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from monitor.entities import Entity, ProcessStatus, TaskStatus, WorkerStatus
+from monitor.entities import Entity, Liveness, ProcessStatus, TaskStatus
 from monitor.events import ChangeKind, Event, decode_events, encode_events
 from tests.stored import a_process, a_task, a_worker
 
@@ -19,7 +19,7 @@ TASK = a_task(PROCESS)
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (WORKER, replace(WORKER, status=WorkerStatus.OFFLINE)),
+        (WORKER, replace(WORKER, liveness=Liveness.LOST)),
         (PROCESS, replace(PROCESS, stalled=True)),
         (replace(PROCESS, stalled=True), replace(PROCESS, status=ProcessStatus.ERROR)),
         (TASK, replace(TASK, status=TaskStatus.RUNNING, details="x")),
@@ -31,9 +31,10 @@ def test_an_update_keeps_what_filters_saw_before(before: Entity, after: Entity) 
     assert stored == update
     was = stored.was
     assert was is not None
-    for name in ("id", "status", "stalled"):
-        assert getattr(was, name, None) == getattr(before, name, None)
-    assert type(was.status) is type(before.status)
+    for name in ("id", "status", "liveness", "stalled"):
+        value = getattr(was, name, None)
+        assert value == getattr(before, name, None)
+        assert type(value) is type(getattr(before, name, None))
 
 
 def test_what_filters_cannot_see_takes_no_room() -> None:

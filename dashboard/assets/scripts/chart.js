@@ -17,9 +17,11 @@ export function chart(told) {
   slots = told.slots;
   draw();
   const total = (name) => slots.reduce((sum, slot) => sum + slot[name], 0);
+  const started = total("started");
+  const begun = `${started} ${started === 1 ? "process" : "processes"} started`;
   const ended = `${total("succeeded")} succeeded, ${total("failed")} failed`;
   return [
-    `Activity: ${total("started")} processes started, ${ended} in the time shown`,
+    `Activity: ${begun}, ${ended} in the time shown`,
     told.worker ? `Activity of ${told.worker}` : "Activity",
   ];
 }

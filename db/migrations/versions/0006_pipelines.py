@@ -21,6 +21,9 @@ depends_on = None
 _MARIADB = ("mysql", "mariadb")
 _EPOCH = "1970-01-01 00:00:00.000000"
 _INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MARIADB)
+_LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_nopad_bin"), *_MARIADB
+)
 _COUNTERS = (
     *("workers_alive", "workers_finished", "workers_lost"),
     *("running", "succeeded", "failed", "stalled"),
@@ -36,7 +39,7 @@ _ADDED: Sequence[tuple[str, tuple[str, ...]]] = (
         for order in _ORDERS["workers"]
         for prefix in (("liveness",), ("pipeline_id",), ("pipeline_id", "liveness"))
     ),
-    ("workers", ("archived", "pipeline_id", "name_folded", "id")),
+    ("workers", ("pipeline_id", "registered_at", "id")),
     ("workers", ("liveness", "quiet_since", "id")),
     *(
         (table, ("pipeline_id", "status", order, "id"))
@@ -122,7 +125,7 @@ def _create_tables() -> None:
         *(sa.Column(n, _INSTANT, nullable=False) for n in ("first_seen_at", "last_seen_at")),
         sa.Column("told_at", _INSTANT, nullable=False),
         count("revision"),
-        *(sa.Column(n, sa.Boolean, nullable=False) for n in ("failing", "running", "lost")),
+        sa.Column("told", _LONG_TEXT),
     )
     _create(
         "pipeline_figures",

@@ -36,7 +36,22 @@ REVISIONS = "subscription ($after: String) { processes(after: $after) { process 
 WITH_WORKER = "subscription { processes { process { revision worker { name } } } }"
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 PROCESS = Process(
-    *("process_1", "worker_1", ProcessStatus.RUNNING, False, 0, 0, None, AT, AT, None, None, 1)
+    *(
+        "process_1",
+        "worker_1",
+        "pipeline_1",
+        "v1",
+        ProcessStatus.RUNNING,
+        False,
+        0,
+        0,
+        None,
+        AT,
+        AT,
+        None,
+        None,
+        1,
+    )
 )
 
 

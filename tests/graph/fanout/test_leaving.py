@@ -10,11 +10,11 @@ import pytest
 
 from app.factory import create_app
 from app.settings import Settings
-from monitor.workers import archive_workers, mark_workers_offline
+from monitor.workers import archive_workers
 from tests.client import Client
 from tests.factories import Run, end, register, report, start
 from tests.graph.live import LiveServer, Socket, serving_live
-from tests.monitor.silence import make_silent
+from tests.monitor.silence import judge_silent, make_silent
 
 PROCESSES = """
 subscription ($f: ProcessFilter, $after: String) {
@@ -142,7 +142,7 @@ async def test_a_worker_that_falls_silent_and_its_processes_leave(
     monitor = server.monitor
     now = await make_silent(monitor.database, run.worker, ago=timedelta(hours=1))
     silent: Any = {"worker_ids": [run.worker], "silent_since": now - timedelta(minutes=1)}
-    await monitor.transactions.run(mark_workers_offline, **silent)
+    await judge_silent(monitor.database, monitor.transactions, run.worker)
     await monitor.transactions.run(archive_workers, **silent)
     assert (await client.post("/healthchecker", {"id": run.worker})).status_code == 200
 

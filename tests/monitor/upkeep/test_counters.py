@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,9 +17,10 @@ from monitor.events import decode_events
 from monitor.processes import end_process, start_process
 from monitor.tasks import update_task
 from monitor.upkeep.counters import Difference, check_counters
-from monitor.workers import mark_workers_offline, record_heartbeat, register_worker
+from monitor.workers import record_heartbeat, register_worker
 from monitor.writing.job import UNHURRIED
 from monitor.writing.transactions import Transactions
+from tests.monitor.silence import judge_silent
 
 STEPS = (TaskDefinition("extract", "v1"), TaskDefinition("load", "v1"))
 
@@ -51,8 +52,7 @@ async def run(
 
 
 async def go_offline(transactions: Transactions, worker: Worker) -> None:
-    later = datetime.now(UTC) + timedelta(hours=1)
-    await transactions.run(mark_workers_offline, worker_ids=[worker.id], silent_since=later)
+    await judge_silent(transactions._database, transactions, worker.id)
 
 
 @dataclass(frozen=True)

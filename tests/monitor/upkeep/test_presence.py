@@ -9,23 +9,20 @@ from sqlalchemy import select
 from db import models
 from db.session import Database
 from monitor.entities import Process, ProcessStatus, TaskStatus, Worker, WorkerStatus
+from monitor.errors import Unavailable
 from monitor.events import Event
 from monitor.processes import end_process, start_process
 from monitor.reading.figures import get_totals
 from monitor.reading.reads import PROCESSES, WORKERS, find_by_ids
+from monitor.reading.usual import Usual
 from monitor.tasks import update_task
 from monitor.upkeep.presence import Presence
 from monitor.workers import record_heartbeat
 from tests.monitor.reports import events_of, register, replica, revisions_of
-from tests.monitor.silence import make_silent, watch_since
+from tests.monitor.silence import LIMIT, SILENT_STEP, make_silent, watch_since, watcher
+from tests.tasks import stop
 
-LIMIT = timedelta(seconds=30)
 SECOND = timedelta(seconds=1)
-
-
-def watcher(database: Database) -> Presence:
-    """The looking half of one server process."""
-    return Presence(database, replica(database), offline_after=LIMIT)
 
 
 async def statuses(database: Database, *workers: Worker) -> list[str]:
@@ -216,3 +213,37 @@ async def test_a_report_at_the_very_moment_wins_and_nothing_is_counted_wrong(
         assert said in ([], ["OFFLINE", "ONLINE"])
     for revisions in (await revisions_of(database)).values():
         assert revisions == list(range(1, len(revisions) + 1))
+
+
+class Blind(Presence):
+    """Cannot look."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(
+            *(database, replica(database), Usual(database)),
+            offline_after=LIMIT,
+            silent_step=SILENT_STEP,
+        )
+        self.looks = 0
+        self.has_looked_often = asyncio.Event()
+
+    async def look(self, now: datetime) -> None:
+        del now
+        self.looks += 1
+        if self.looks == 5:
+            self.has_looked_often.set()
+        raise Unavailable
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_that_nobody_can_look_is_not_said_at_each_look(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.upkeep.presence.LOOK_INTERVAL", timedelta())
+    blind = Blind(database)
+    looking = asyncio.create_task(blind.run())
+    await blind.has_looked_often.wait()
+    await stop(looking)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"looking who fell silent: {Unavailable()}"
+    ]

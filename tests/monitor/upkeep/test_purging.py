@@ -24,8 +24,9 @@ from monitor.tasks import update_task
 from monitor.upkeep.counters import check_counters
 from monitor.upkeep.purging import STEP_TASKS, Policy, count_purgeable, forget_minutes, purge
 from monitor.upkeep.retention import Retention
-from monitor.workers import mark_workers_offline, record_heartbeat
+from monitor.workers import record_heartbeat
 from monitor.writing.transactions import Transactions
+from tests.monitor.silence import judge_silent
 from tests.monitor.upkeep.test_counters import register, run
 
 NEWEST_FIRST = Order("STARTED_AT", Direction.DESC)
@@ -118,7 +119,7 @@ async def test_what_runs_is_kept_and_what_nobody_goes_on_with_is_not(
     running = await run(transactions, alive, end=None)
     abandoned = await run(transactions, silent, TaskStatus.SUCCESS, end=None)
     later = datetime.now(UTC) + timedelta(days=2)
-    await transactions.run(mark_workers_offline, worker_ids=[silent.id], silent_since=later)
+    await judge_silent(database, transactions, silent.id)
 
     assert await purged(database, transactions, Policy(days=1), later) == 1
 
@@ -232,7 +233,7 @@ async def test_a_worker_that_is_archived_comes_back_when_it_reports(
     await retention.archive(later)
     assert (await get_totals(database)).workers_online == 2, "only who is OFFLINE is archived"
 
-    await transactions.run(mark_workers_offline, worker_ids=[worker.id], silent_since=later)
+    await judge_silent(database, transactions, worker.id)
     await retention.archive(later)
     totals = await get_totals(database)
     assert (totals.workers_online, totals.workers_offline, totals.running) == (1, 0, 1)

@@ -193,9 +193,9 @@ async def test_a_queue_that_is_full_refuses_more_instead_of_growing(database: Da
 
 
 async def test_reports_that_weigh_little_may_carry_much_along(database: Database) -> None:
-    """Together these tasks are larger than a statement of MariaDB may be."""
+    """Together these tasks are larger than a statement of MariaDB may be, and than one batch."""
     transactions = replica(database, UNHURRIED)
-    worker = await register(transactions, steps=[TaskDefinition("step", "v1")] * 20)
+    worker = await register(transactions, steps=[TaskDefinition("step", "v1")] * 40)
     _, tasks = await transactions.run(start_process, worker_id=worker.id)
     for task in tasks:
         await transactions.run(
