@@ -23,6 +23,7 @@ from db.session import Database
 
 logger = logging.getLogger(__name__)
 
+HEAD = "head"
 LOCK_WAIT_SECONDS = 120
 _LOCK_NAME_LENGTH = 64
 _POLL_SECONDS = 0.02
@@ -155,4 +156,4 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", "db:migrations")
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, HEAD)

@@ -14,7 +14,7 @@ from monitor.entities import Pipeline, fold
 from monitor.reading import rows
 from monitor.reading.filters import FAILING, PipelineFilter
 from monitor.reading.pages import Listing, Order, Page, PageRequest
-from monitor.reading.reads import reading
+from monitor.reading.reads import page_statement, reading
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _pipeline = models.pipelines.c
@@ -66,7 +66,7 @@ _NEWEST = select(
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class Listed:
     """A row of the list; what is shown of it is read with `find_pipelines`."""
 
     id: str
@@ -74,9 +74,9 @@ class _Listed:
     last_seen_at: datetime
 
 
-_LISTING: Listing[_Listed] = Listing(
+PIPELINES: Listing[Listed] = Listing(
     (_pipeline.id, _pipeline.name, _pipeline.last_seen_at),
-    lambda row: _Listed(row.id, row.name, row.last_seen_at),
+    lambda row: Listed(row.id, row.name, row.last_seen_at),
     _pipeline.id,
     {
         "NAME": (_pipeline.name_folded, lambda listed: fold(listed.name)),
@@ -129,10 +129,9 @@ async def list_pipelines(
     database: Database, matching: PipelineFilter, order: Order, request: PageRequest
 ) -> Page[Pipeline]:
     """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
-    index = None if matching.is_bounded else _LISTING.index((), order)
-    statement = _LISTING.select(matching.where(), order, request, index)
+    statement = page_statement(PIPELINES, matching, order, request)
     async with reading(database) as connection:
-        page = _LISTING.page((await connection.execute(statement)).all(), order, request)
+        page = PIPELINES.page((await connection.execute(statement)).all(), order, request)
         if not page.items:
             return Page([], [], page.has_next, page.has_previous)
         states = await read_pipelines(connection, [listed.id for listed in page.items])

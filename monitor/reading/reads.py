@@ -26,6 +26,7 @@ from monitor.reading.filters import Filter, split
 from monitor.reading.pages import Listing, Order, Page, PageRequest
 
 T = TypeVar("T", Worker, Process, Task)
+L = TypeVar("L")
 
 # What the indexes begin with, the narrowest first.
 _WITH_STATUS = (("worker_ids", "status"), ("pipeline_ids", "status"), ("status",))
@@ -178,7 +179,7 @@ async def whole(
 
 
 def page_statement(
-    listing: Listing[T], matching: Filter, order: Order, request: PageRequest
+    listing: Listing[L], matching: Filter, order: Order, request: PageRequest
 ) -> Select[Any]:
     """One page; with several values in a list, the first rows of each, then the first of these.
 
@@ -193,7 +194,7 @@ def page_statement(
 
 
 def page_parts(
-    listing: Listing[T], matching: Filter, order: Order, request: PageRequest
+    listing: Listing[L], matching: Filter, order: Order, request: PageRequest
 ) -> list[Select[Any]]:
     """Statements of which each follows one index, together all that can be on the page."""
     prefix, filters = split(matching, listing.prefixes[order.field])
@@ -208,7 +209,7 @@ def _ends_early(matching: Filter) -> bool:
     return getattr(matching, "started_before", None) is not None
 
 
-def joined(listing: Listing[T], parts: Sequence[Select[Any]]) -> Select[Any]:
+def joined(listing: Listing[L], parts: Sequence[Select[Any]]) -> Select[Any]:
     """The rows of all parts. These find ids only: cheaper to compile, to send and to sort."""
     found = union_all(
         *(select(part.with_only_columns(listing.id).subquery()) for part in parts)

@@ -126,14 +126,30 @@ async def test_different_databases_may_be_migrated_at_once(tmp_path: Path) -> No
         await database.close()
 
 
-async def test_a_migration_that_was_killed_half_way_runs_again(empty_database: Database) -> None:
+@pytest.mark.parametrize(
+    ("revision", "table", "index"),
+    [
+        ("0001", "tasks", "ix_processes_status_ended_at"),
+        ("0006", "durations", "ix_processes_pipeline_id_started_at_id"),
+    ],
+)
+async def test_a_migration_that_was_killed_half_way_runs_again(
+    empty_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    revision: str,
+    table: str,
+    index: str,
+) -> None:
+    monkeypatch.setattr("db.migrate.HEAD", revision)
     await migrate(empty_database)
+    before = f"{int(revision) - 1:04}"
     async with empty_database.writing() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num='0005'"))
-        await connection.execute(text("DROP TABLE durations"))
+        await connection.execute(text(f"UPDATE alembic_version SET version_num='{before}'"))
+        await connection.execute(text("DELETE FROM alembic_version WHERE version_num='0000'"))
+        await connection.execute(text(f"DROP TABLE {table}"))
         on_table = "" if empty_database.is_sqlite else " ON processes"
-        index = "ix_processes_pipeline_id_started_at_id"
         await connection.execute(text(f"DROP INDEX {index}{on_table}"))
+    monkeypatch.undo()
     await migrate(empty_database)
     async with empty_database.reading() as connection:
         assert await connection.run_sync(differences) == []

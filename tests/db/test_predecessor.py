@@ -330,11 +330,16 @@ async def test_setting_aside_that_was_killed_half_way_goes_on(
     assert await check_counters(empty_database, repair=False) == []
 
 
-async def test_rows_are_carried_over_only_once(empty_database: Database) -> None:
+async def test_rows_are_carried_over_only_once(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.migrate.HEAD", "0001")
     await create_predecessor(empty_database, workers=[worker()])
     await migrate(empty_database)
     async with empty_database.writing() as connection:
         await connection.execute(text("DELETE FROM alembic_version"))
+    await migrate(empty_database)
+    monkeypatch.undo()
     await migrate(empty_database)
     assert (await get_totals(empty_database)).workers_offline == 1
 
