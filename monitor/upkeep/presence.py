@@ -143,14 +143,14 @@ class Presence:
         """For how long a worker in these steps may be silent, and why."""
         if not in_hand:
             allowed = max(self._limit, self._silent_step)
-            return allowed, f"between two steps it may be for {in_words(allowed)}"
+            return allowed, f"between two steps it may be for up to {in_words(allowed)}"
         return max(self._allow_step(step, known.get(step)) for step in in_hand)
 
     def _allow_step(self, step: Step, usual: timedelta | None) -> tuple[timedelta, str]:
         if usual is None:
             allowed = max(self._limit, self._silent_step)
             reason = f"how long step {step.name} usually takes is not known yet"
-            return allowed, f"{reason}, so it may for {in_words(allowed)}"
+            return allowed, f"{reason}, so it may be for up to {in_words(allowed)}"
         return max(self._limit, PATIENCE * usual), (
             f"step {step.name} usually takes up to {in_words(usual)}"
         )

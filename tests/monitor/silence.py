@@ -1,13 +1,17 @@
 """Silence without waiting: as if a monitor that never slept had heard a worker long ago."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert, update
 
 from db import models
-from db.session import Database
+from db.session import Database, upsert
+from monitor.entities import Worker
+from monitor.histogram import bucket_of
 from monitor.reading.reads import WORKERS, find_by_id
 from monitor.reading.usual import Usual
+from monitor.slots import HOUR_SECONDS, slot_start
 from monitor.upkeep.presence import Presence
 from monitor.workers import Silence, judge_silence
 from monitor.writing.transactions import Transactions
@@ -61,3 +65,24 @@ async def watch_since(database: Database, since: datetime, *, last_look_at: date
     async with database.writing() as connection:
         await connection.execute(models.watch.delete())
         await connection.execute(insert(models.watch), [watch])
+
+
+async def ran_before(
+    database: Database, worker: Worker, step: str, *seconds: float, outcome: str = "succeeded"
+) -> None:
+    """Runs of the step in the worker's pipeline took so long, an hour ago."""
+    slot_at = slot_start(datetime.now(UTC) - timedelta(hours=1), HOUR_SECONDS)
+    key = {
+        "pipeline_id": worker.pipeline_id,
+        "of": "TASK",
+        "step": step,
+        "slot_seconds": HOUR_SECONDS,
+        "slot_at": slot_at,
+        "version": worker.version,
+    }
+    counts = Counter(bucket_of(timedelta(seconds=each)) for each in seconds)
+    async with database.writing() as connection:
+        for bucket, count in counts.items():
+            row = {**key, "bucket": bucket, "shard": 0, "succeeded": 0, "failed": 0}
+            statement = upsert(models.durations, connection.dialect.name, add=(outcome,))
+            await connection.execute(statement, [{**row, outcome: count}])
