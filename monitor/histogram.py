@@ -13,7 +13,8 @@ from monitor.entities import MICROSECOND
 BUCKETS_PER_OCTAVE = 8
 # Of what ended, but was never said to have been started.
 UNKNOWN = -1
-# Powers of two stand between two buckets: in the upper one, however logarithms are rounded.
+# However logarithms and products are rounded: powers of two, which stand between two buckets, are
+# in the upper one, and 7 % of 100 durations are 7 of them.
 ROUNDING = 1e-9
 
 
@@ -33,7 +34,7 @@ def quantile(counts: Mapping[int, int], share: float) -> timedelta | None:
     None when there are none; UNKNOWN ones do not count.
     """
     known = sorted((bucket, count) for bucket, count in counts.items() if bucket != UNKNOWN)
-    rank = math.ceil(share * sum(count for _, count in known))
+    rank = math.ceil(share * sum(count for _, count in known) - ROUNDING)
     for bucket, count in known:
         rank -= count
         if count > 0 and rank <= 0:

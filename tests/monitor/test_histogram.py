@@ -1,0 +1,88 @@
+"""Durations in buckets: what can still be said of them, and how exactly."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+import pytest
+
+from monitor.histogram import UNKNOWN, bucket_of, quantile
+
+MICROSECOND = timedelta(microseconds=1)
+NUMBER = 100_000
+SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
+# Microseconds.
+SECOND, DAY = 1_000_000, 86_400_000_000
+
+DISTRIBUTIONS: dict[str, Callable[[random.Random], float]] = {
+    "uniform": lambda chance: chance.uniform(1_000, 100 * SECOND),
+    "exponential": lambda chance: chance.expovariate(1 / SECOND) + 100,
+    "log-normal": lambda chance: chance.lognormvariate(math.log(SECOND), 2),
+    "of two kinds": lambda chance: chance.gauss(*chance.choice([(2_000, 90), (75e6, 3e6)])),
+    "heavy-tailed": lambda chance: min(1_000 * chance.paretovariate(0.5), 365 * DAY),
+    "all the same": lambda _: 3_141_592,
+    "any magnitude": lambda chance: 10 ** chance.uniform(2, 13),
+}
+
+
+def counts_of(durations: Iterable[timedelta | None]) -> Counter[int]:
+    return Counter(map(bucket_of, durations))
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_a_quantile_is_at_most_5_percent_off(name: str) -> None:
+    chance = random.Random(name)
+    draw = DISTRIBUTIONS[name]
+    durations = sorted(round(draw(chance)) * MICROSECOND for _ in range(NUMBER))
+    counts = counts_of(durations)
+    for share in SHARES:
+        exact = durations[max(math.ceil(share * NUMBER) - 1, 0)]
+        found = quantile(counts, share)
+        assert found is not None
+        assert abs(found / exact - 1) < 0.05, (share, exact, found)
+
+
+def test_histograms_that_are_added_up_are_one_of_all_durations() -> None:
+    chance = random.Random(7)
+    durations = [chance.randrange(100 * SECOND) * MICROSECOND for _ in range(1_000)]
+    parts = [counts_of(durations[first::7]) for first in range(7)]
+    assert sum(parts, Counter[int]()) == counts_of(durations)
+
+
+@pytest.mark.parametrize("exponent", range(1, 50))
+def test_a_power_of_two_begins_a_bucket(exponent: int) -> None:
+    power = 2**exponent * MICROSECOND
+    assert bucket_of(power) == 8 * exponent
+    # Nearer than a billionth part it may be rounded up.
+    assert bucket_of(power - max(power // 1_000_000_000, MICROSECOND)) < 8 * exponent
+
+
+def test_buckets_grow_with_durations() -> None:
+    buckets = [bucket_of(microseconds * MICROSECOND) for microseconds in range(100_000)]
+    assert buckets == sorted(buckets)
+
+
+@pytest.mark.parametrize("microseconds", [-1, 0, 1])
+def test_what_took_no_time_is_in_the_first_bucket(microseconds: int) -> None:
+    assert bucket_of(microseconds * MICROSECOND) == 0
+    assert quantile({0: 3}, 0.5) == MICROSECOND
+
+
+def test_unknown_durations_do_not_count() -> None:
+    assert bucket_of(None) == UNKNOWN
+    known = counts_of([timedelta(seconds=2)] * 3 + [timedelta(seconds=9)])
+    for share in SHARES:
+        assert quantile(known | {UNKNOWN: 1_000}, share) == quantile(known, share)
+
+
+@pytest.mark.parametrize("counts", [{}, {UNKNOWN: 5}, {80: 0}])
+def test_of_no_durations_there_is_no_quantile(counts: dict[int, int]) -> None:
+    assert quantile(counts, 0.99) is None
+
+
+def test_the_rank_is_exact_where_products_are_not() -> None:
+    # 0.07 · 100 is 7.000000000000001.
+    counts = {8: 7, 800: 93}
+    assert quantile(counts, 0.07) == quantile({8: 1}, 1)
