@@ -18,6 +18,7 @@ from db.session import Database
 from monitor.errors import Unavailable
 from monitor.reading.reads import reading
 from monitor.upkeep.purging import SLOT_MARGIN, Policy, forget_minutes, purge
+from monitor.upkeep.rollup import oldest_hours, roll_up
 from monitor.workers import archive_workers
 from monitor.writing.transactions import Transactions
 
@@ -69,6 +70,8 @@ class Retention:
         self._transactions = transactions
         self._policy = policy
         self._archive_after = archive_after
+        # Hours from before that are days already.
+        self._rolled_up: datetime | None = None
 
     async def run(self) -> None:
         """Looks until cancelled; what fails is tried again with the next look."""
@@ -78,6 +81,7 @@ class Retention:
             await _attempt("forgetting old server processes", self.forget_writers(now - KEPT))
             await _attempt("archiving workers", self.archive(now))
             await _attempt("removing old processes", self.purge(now))
+            await _attempt("adding up old durations", self.roll_up(now))
             # Replicas that started together shall not look together.
             await asyncio.sleep(INTERVAL_SECONDS * random.uniform(0.8, 1.2))
 
@@ -123,6 +127,12 @@ class Retention:
         before = self._policy.before(now)
         if before is not None:
             await forget_minutes(self._database, before - SLOT_MARGIN)
+
+    async def roll_up(self, now: datetime) -> None:
+        """Makes days of the hours that are old, once a day: all that is kept is looked through."""
+        before = oldest_hours(now)
+        if before != self._rolled_up and await roll_up(self._database, before):
+            self._rolled_up = before
 
 
 async def _attempt(what: str, work: Awaitable[object]) -> None:
