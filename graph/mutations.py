@@ -6,7 +6,8 @@ from graph.context import GraphInfo
 from graph.execution.details import done
 from graph.inputs import EndProcessInput, RegisterWorkerInput, UpdateTaskInput
 from graph.types.nodes import Process, Task, Worker
-from monitor import processes, tasks, workers
+from monitor import archiving, processes, tasks, workers
+from monitor.errors import InvalidInput
 from monitor.writing.transactions import Transactions
 
 _KEY = (
@@ -81,6 +82,24 @@ class Mutation:
             details=input.details,
         )
         return Process.of(*done(info, [process]))
+
+    @strawberry.mutation(
+        description="Takes workers that are not ALIVE out of lists and counts until they report "
+        "again: those of `ids`, or all FINISHED ones of a pipeline, one of the two, else "
+        "BAD_USER_INPUT. Answers how many."
+    )
+    async def archive_workers(
+        self,
+        info: GraphInfo,
+        ids: list[strawberry.ID] | None = None,
+        pipeline_id: strawberry.ID | None = None,
+    ) -> int:
+        writing, database = _writing(info), info.context.monitor.database
+        if ids is not None and pipeline_id is None:
+            return await archiving.archive_by_ids(database, writing, ids)
+        if pipeline_id is not None and ids is None:
+            return await archiving.archive_finished(database, writing, pipeline_id)
+        raise InvalidInput("ids", "or pipelineId is needed, one of them")
 
 
 def _writing(info: GraphInfo) -> Transactions:

@@ -3,7 +3,8 @@
 - `Unauthenticated`: no token, or one that is not known.
 - `TooManyAttempts`: the token is not known, and there were too many of that kind before.
 - `Forbidden`: the token may read, but not do this.
-- `WorkerNotFound`, `ProcessNotFound`, `TaskNotFound`: there is nothing with that id.
+- `PipelineNotFound`, `WorkerNotFound`, `ProcessNotFound`, `TaskNotFound`: there is nothing with
+  that id.
 - `InvalidInput`: a value breaks a documented rule; the message names the field and the reason.
 - `Conflict`: the input contradicts what was done before (an idempotency key used twice).
 - `CursorExpired`: the live feed no longer holds what follows this cursor.
@@ -48,6 +49,12 @@ class NotFound(MonitorError):
 
     def __init__(self) -> None:
         super().__init__(f"{self.what} not found")
+
+
+class PipelineNotFound(NotFound):
+    """There is no pipeline with that id."""
+
+    what = "Pipeline"
 
 
 class WorkerNotFound(NotFound):
@@ -109,6 +116,7 @@ WIRE: dict[type[Exception], Wire] = {
     TooManyAttempts: Wire("UNAUTHENTICATED", 429),
     Forbidden: Wire("FORBIDDEN", 403),
     NotFound: Wire("NOT_FOUND", 404),
+    PipelineNotFound: Wire("NOT_FOUND", 404),
     WorkerNotFound: Wire("NOT_FOUND", 404),
     ProcessNotFound: Wire("NOT_FOUND", 404),
     TaskNotFound: Wire("NOT_FOUND", 404),

@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 LOOK_INTERVAL = timedelta(seconds=1)
 # Without a look for this long, the monitor was down or blind: nobody's silence counts from before.
 BLIND_AFTER = timedelta(seconds=5)
-BATCH_WORKERS = 500
+# A step locks so many of them; a report waits for it for some 30 ms at most.
+BATCH_WORKERS = 200
 # A step may take so many times what nearly all of its runs took.
 PATIENCE = 3
 

@@ -10,16 +10,16 @@ import random
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import bindparam, delete, false, select
+from sqlalchemy import bindparam, delete, select
 
 from db import models
 from db.maintenance import give_back_free_pages
 from db.session import Database
+from monitor.archiving import archive_idle
 from monitor.errors import Unavailable
 from monitor.reading.reads import reading
 from monitor.upkeep.purging import SLOT_MARGIN, Policy, forget_minutes, purge
 from monitor.upkeep.rollup import oldest_hours, roll_up
-from monitor.workers import archive_workers
 from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ INTERVAL_SECONDS = 60.0
 KEPT = timedelta(hours=48)
 # Small steps hold locks for a moment only.
 STEP_ROWS = 500
-STEP_WORKERS = 100
 
 _OLD_KEYS = (
     select(models.idempotency_keys.c.key)
@@ -39,19 +38,6 @@ _OLD_KEYS = (
 _REMOVE_KEYS = delete(models.idempotency_keys).where(
     models.idempotency_keys.c.key.in_(bindparam("keys", expanding=True))
 )
-_SILENT = (
-    select(models.workers.c.id)
-    .where(
-        models.workers.c.archived == false(),
-        models.workers.c.liveness.in_(["FINISHED", "LOST"]),
-        models.workers.c.running == 0,
-        models.workers.c.last_seen_at < bindparam("silent_since"),
-    )
-    .order_by(models.workers.c.last_seen_at)
-    .limit(STEP_WORKERS)
-)
-
-
 _REMOVE_WRITERS = delete(models.writers).where(models.writers.c.written_at < bindparam("before"))
 
 
@@ -104,17 +90,8 @@ class Retention:
 
     async def archive(self, now: datetime) -> None:
         """Archives the workers that have been silent for so long."""
-        if self._archive_after is None:
-            return
-        since = now - self._archive_after
-        while True:
-            async with reading(self._database) as connection:
-                found = await connection.execute(_SILENT, {"silent_since": since})
-                silent = found.scalars().all()
-            if not silent or not await self._transactions.run(
-                archive_workers, worker_ids=silent, silent_since=since
-            ):
-                return  # the others reported meanwhile, or another replica was first
+        if self._archive_after is not None:
+            await archive_idle(self._database, self._transactions, now - self._archive_after)
 
     async def purge(self, now: datetime) -> None:
         """Removes the processes that are not kept any longer, and the minutes of their days."""
