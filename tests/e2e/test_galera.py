@@ -18,10 +18,14 @@ from db.maintenance import MaintenanceDatabase
 from db.migrate import migrate
 from db.session import Database
 from monitor.feed.relay import Relay
+from monitor.slots import DAY_SECONDS
+from monitor.upkeep.rollup import roll_up
 from tests.conftest import TOKEN
 from tests.e2e.ledger import HEADERS, final_revisions, keep
 from tests.feeds import redis_feed
 from tests.galera import GaleraNode, galera_cluster
+from tests.monitor.upkeep.test_rollup import BEFORE, assert_right, of_steps, rows_of
+from tests.monitor.upkeep.test_rollup import keep as keep_durations
 from tests.servers import MariaDb, MonitorServer, RedisServer
 from tests.tasks import stop
 
@@ -235,6 +239,20 @@ async def run_in_turns(urls: list[str], runs: int) -> None:
                 for status in ("start", "success"):
                     await post("/actualizar_task", {"task_id": son["id"], "status": status})
             await post("/endprocess", {"id": run["father"]})
+
+
+async def test_replicas_on_all_nodes_add_up_old_durations_at_once(
+    databases: list[Database],
+) -> None:
+    await migrate(databases[0])
+    for number in range(5):
+        await keep_durations(databases[0], of_steps(f"worker {number}"), range(1, 60))
+    async with asyncio.timeout(30):  # who lost a race tries again
+        while not all(await asyncio.gather(*(roll_up(each, BEFORE) for each in databases))):
+            pass
+    for database in databases:
+        assert {row.slot_seconds for row in await rows_of(database)} == {DAY_SECONDS}
+        await assert_right(database)
 
 
 async def test_a_worker_may_report_by_another_replica_each_time(

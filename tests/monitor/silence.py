@@ -14,6 +14,7 @@ from monitor.reading.usual import Usual
 from monitor.slots import HOUR_SECONDS, slot_start
 from monitor.upkeep.presence import Presence
 from monitor.workers import Silence, judge_silence
+from monitor.writing.tally import DURATIONS
 from monitor.writing.transactions import Transactions
 from tests.monitor.reports import replica
 
@@ -84,5 +85,5 @@ async def ran_before(
     async with database.writing() as connection:
         for bucket, count in counts.items():
             row = {**key, "bucket": bucket, "shard": 0, "succeeded": 0, "failed": 0}
-            statement = upsert(models.durations, connection.dialect.name, add=(outcome,))
+            statement = upsert(models.durations, connection.dialect.name, add=DURATIONS)
             await connection.execute(statement, [{**row, outcome: count}])
