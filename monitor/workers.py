@@ -90,8 +90,20 @@ class Silence:
     allowed: timedelta
     reason: str
 
+    def is_too_long(self, now: datetime) -> bool:
+        """Whether it is longer than allowed, if nothing was heard since."""
+        return now - self.since > self.allowed
 
-@operation(needs=lambda silences, **_: Needs(running_of=tuple(s.worker_id for s in silences)))
+
+def _judged(silences: Sequence[Silence], now: datetime, **_: object) -> Needs:
+    return Needs(
+        workers=tuple(silence.worker_id for silence in silences),
+        # Of the others nothing will change.
+        running_of=tuple(s.worker_id for s in silences if s.is_too_long(now)),
+    )
+
+
+@operation(needs=_judged)
 def judge_silence(
     tx: Transaction, *, silences: Sequence[Silence], now: datetime, limit: timedelta
 ) -> Sequence[Worker]:
@@ -106,7 +118,7 @@ def judge_silence(
         worker = tx.worker(silence.worker_id)
         if worker.liveness is not Liveness.ALIVE or worker.last_seen_at != silence.seen_at:
             continue
-        if now - silence.since <= silence.allowed:
+        if not silence.is_too_long(now):
             quiet_since = silence.since + silence.allowed - limit
             worker = replace(worker, quiet_since=quiet_since, liveness_reason=silence.reason)
             tx.keep(worker)
