@@ -203,7 +203,10 @@ def _fill_totals(connection: sa.Connection, *, sqlite: bool) -> None:
     sums = [sa.func.coalesce(sa.func.sum(figures.c[name]), 0) for name in _NAMES]
     connection.execute(
         target.insert().from_select(
-            list(target.c.keys()), sa.select(sa.literal(0), number, *sums).select_from(figures)
+            list(target.c.keys()),
+            sa.select(sa.literal(0), number, *sums)
+            .select_from(figures)
+            .having(sa.func.count() > 0),
         )
     )
 
