@@ -102,7 +102,9 @@ def _unfilled(
 
 
 def fill_figures(connection: sa.Connection) -> None:
-    """Counts what every write keeps from then on, from nothing."""
+    """Counts what every write keeps from then on, from nothing; nothing where nobody registered."""
+    if connection.scalar(sa.select(_workers.c.id).limit(1)) is None:
+        return
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
         _teach_logarithm(connection)
@@ -203,10 +205,7 @@ def _fill_totals(connection: sa.Connection, *, sqlite: bool) -> None:
     sums = [sa.func.coalesce(sa.func.sum(figures.c[name]), 0) for name in _NAMES]
     connection.execute(
         target.insert().from_select(
-            list(target.c.keys()),
-            sa.select(sa.literal(0), number, *sums)
-            .select_from(figures)
-            .having(sa.func.count() > 0),
+            list(target.c.keys()), sa.select(sa.literal(0), number, *sums).select_from(figures)
         )
     )
 
