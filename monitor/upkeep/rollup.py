@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.errors import CommitUnknown, is_conflict, is_unavailable, reason
-from db.session import Database, upsert
+from db.session import Database
+from db.upserts import write_rows
 from monitor.errors import Unavailable
 from monitor.reading.reads import reading
 from monitor.slots import DAY_SECONDS, HOUR_SECONDS, REMOVED_SHARD, slot_start
@@ -135,9 +136,7 @@ async def _roll_up_day(
         slot = {"slot_seconds": DAY_SECONDS, "slot_at": day}
         key = {"pipeline_id": pipeline_id, "of": of, "step": step, **slot}
         rows += [{**key, **sums} for sums in _sums(taken.all())]
-    if rows:
-        statement = upsert(models.durations, connection.dialect.name, add=DURATIONS)
-        await connection.execute(statement, rows)
+    await write_rows(connection, models.durations, rows, add=DURATIONS)
 
 
 def _sums(hours: Sequence[Any]) -> list[Mapping[str, Any]]:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = timedelta(seconds=1)
 # Between two looks for what is untold, and for what another replica left when it was killed.
-REST_SECONDS = 0.1
+REST_SECONDS = 0.25
 POLL_SECONDS = 1.0
 BACKOFF_SECONDS = 1.0
 # So many are told in one transaction, whose locks hold up who reports on them.

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert, update
 
 from db import models
-from db.session import Database, upsert
+from db.session import Database
+from db.upserts import write_rows
 from monitor.entities import Worker
 from monitor.histogram import bucket_of
 from monitor.reading.reads import WORKERS, find_by_id
@@ -85,5 +86,5 @@ async def ran_before(
     async with database.writing() as connection:
         for bucket, count in counts.items():
             row = {**key, "bucket": bucket, "shard": 0, "succeeded": 0, "failed": 0}
-            statement = upsert(models.durations, connection.dialect.name, add=DURATIONS)
-            await connection.execute(statement, [{**row, outcome: count}])
+            rows = [{**row, outcome: count}]
+            await write_rows(connection, models.durations, rows, add=DURATIONS)
