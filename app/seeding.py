@@ -21,6 +21,7 @@ from db.errors import DatabaseUnavailable, is_unavailable
 from db.migrate import migrate
 from db.session import Database
 from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus
+from monitor.ids import pipeline_id
 from monitor.processes import end_process, start_process
 from monitor.tasks import update_task
 from monitor.workers import register_worker
@@ -77,6 +78,8 @@ async def seed_history(database: Database, *, processes: int, workers: int, rand
     memory = Memory()
     async with database.writing() as connection:
         tx = Transaction(connection, memory=memory, shard=SHARD, now=since)
+        names = [role_of(number)[0] for number in range(workers)]
+        await tx.load([Needs(pipelines=[pipeline_id(name) for name in names])])
         roles = [_register(tx, number) for number in range(workers)]
         await tx.store(silently=True)
     starts = (since + SPAN * (number / processes) for number in range(processes))

@@ -102,7 +102,9 @@ def _unfilled(
 
 
 def fill_figures(connection: sa.Connection) -> None:
-    """Counts what every write keeps from then on, from nothing."""
+    """Counts what every write keeps from then on, from nothing; nothing where nobody registered."""
+    if connection.scalar(sa.select(_workers.c.id).limit(1)) is None:
+        return
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
         _teach_logarithm(connection)

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Table, insert
 
 from db import models
-from db.session import Database, upsert
+from db.session import Database
+from db.upserts import upsert
 from monitor.entities import (
     Entity,
     Liveness,

@@ -20,7 +20,8 @@ def worker_row(node: Node) -> Row:
         "id": node["id"],
         "name": node["name"],
         "version": node["version"],
-        "status": node["status"],
+        "status": node["liveness"],
+        "reason": _reason(node),
         "seen": node["lastSeenAt"],
         "total": counts["total"],
         "running": counts["running"],
@@ -29,6 +30,13 @@ def worker_row(node: Node) -> Row:
         "share": counts["failed"] / ended if ended else None,
         "mean": node["averageRuntimeSeconds"],
     }
+
+
+def _reason(worker: Node) -> str:
+    """Why its silence is judged so, without how long it had been silent by then."""
+    if worker["liveness"] == "ALIVE":
+        return ""
+    return str(worker["livenessReason"]).partition("; ")[2]
 
 
 def process_row(node: Node, rank: str) -> Row:
@@ -62,5 +70,5 @@ def task_row(node: Node) -> Row:
 
 
 def state(process: Node) -> str:
-    """Its status, or STALLED while it runs at a worker that is offline."""
+    """Its status, or STALLED while it runs at a worker that is lost."""
     return "STALLED" if process["stalled"] else str(process["status"])

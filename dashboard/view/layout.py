@@ -143,7 +143,7 @@ def _workers() -> html.Section:
         debounce=False,
         autoComplete="off",
     )
-    words = [("all", "All"), ("online", "Online"), ("offline", "Offline")]
+    words = [("all", "All"), ("alive", "Alive"), ("finished", "Finished"), ("lost", "Lost")]
     return _panel(
         "workers",
         [

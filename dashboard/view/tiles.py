@@ -6,7 +6,7 @@ from dashboard.boards.overview import FiguresBoard
 from dashboard.view.words import NOTHING, Content
 
 TILES = (
-    *("Workers online", "Workers offline", "Running", "Stalled"),
+    *("Workers alive", "Workers lost", "Running", "Stalled"),
     *("Failed, last hour", "Success rate, last hour"),
 )
 
@@ -21,10 +21,10 @@ def tiles(board: FiguresBoard) -> Content:
     summary = board.summary
     succeeded, failed = board.sums()
     ended = succeeded + failed
-    offline, stalled = summary["workersOffline"], summary["stalledProcesses"]
+    workers, stalled = summary["workerCounts"], summary["stalledProcesses"]
     values = [
-        (f"{summary['workersOnline']:,}", ""),
-        (f"{offline:,}", "offline" if offline else ""),
+        (f"{workers['alive']:,}", ""),
+        (f"{workers['lost']:,}", "lost" if workers["lost"] else ""),
         (f"{summary['processes']['running']:,}", ""),
         (f"{stalled:,}", "stalled" if stalled else ""),
         (f"{failed:,}", "error" if failed else ""),

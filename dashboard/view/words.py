@@ -11,8 +11,9 @@ Content = list[Any]
 
 NOTHING = "–"  # noqa: RUF001  # a dash is what it is
 WORDS = {
-    "ONLINE": "Online",
-    "OFFLINE": "Offline",
+    "ALIVE": "Alive",
+    "FINISHED": "Finished",
+    "LOST": "Lost",
     "PENDING": "Pending",
     "RUNNING": "Running",
     "SUCCESS": "Succeeded",

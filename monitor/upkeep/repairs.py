@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
-from db.session import upsert
+from db.upserts import upsert
 from monitor.slots import HOUR_SECONDS, LONG_AGO, SLOT_SECONDS
 from monitor.upkeep import pipeline_recount, recount
 from monitor.upkeep.pipeline_recount import DurationKey

@@ -36,7 +36,7 @@ INTERVAL = timedelta(seconds=1)
 # Noted so far ahead is no replica's clock that is a little fast, but a clock that was set back.
 MOST_AHEAD = timedelta(minutes=1)
 # Between two looks for what is untold, and for what another replica left when it was killed.
-REST_SECONDS = 0.1
+REST_SECONDS = 0.25
 POLL_SECONDS = 1.0
 BACKOFF_SECONDS = 1.0
 # So many are told in one transaction, whose locks hold up who reports on them.

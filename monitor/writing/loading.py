@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.lookups import fetch_rows
 from monitor.entities import Liveness, Task
 from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.reading.details import Budget, details_of, read_large
 from monitor.writing import statements
-from monitor.writing.statements import Loaded, fetch
+from monitor.writing.statements import Loaded
 from monitor.writing.successors import load_successors
 
 # A worker's last_seen_at is written at most once in this time.
@@ -98,17 +99,17 @@ async def load(
     loaded = Loaded()
     pipelines = {id_ for need in wanted for id_ in need.pipelines}
     loaded.pipelines = pipelines & memory.pipelines.keys()
-    for row in await fetch(connection, statements.PIPELINES, pipelines - loaded.pipelines):
+    for row in await fetch_rows(connection, statements.PIPELINES, pipelines - loaded.pipelines):
         loaded.pipelines.add(row[0])
-    for row in await fetch(connection, statements.LOCK_WORKERS, workers):
+    for row in await fetch_rows(connection, statements.LOCK_WORKERS, workers):
         loaded.workers[row[0]] = rows.worker(row)
     running_of = {id_ for need in wanted for id_ in need.running_of}
     running_of |= {w.id for w in loaded.workers.values() if w.liveness is not Liveness.ALIVE}
-    running = [row[0] for row in await fetch(connection, statements.RUNNING, running_of)]
+    running = [row[0] for row in await fetch_rows(connection, statements.RUNNING, running_of)]
     known = {id_ for id_ in processes if id_ in parents}
-    for row in await fetch(connection, statements.LOCK_PROCESSES, known.union(running)):
+    for row in await fetch_rows(connection, statements.LOCK_PROCESSES, known.union(running)):
         loaded.processes[row[0]] = rows.process(row)
-    for row in await fetch(connection, statements.TASKS_OF, tasks_of):
+    for row in await fetch_rows(connection, statements.TASKS_OF, tasks_of):
         loaded.tasks[row[0]] = rows.task(row)
     # After those without details.
     loaded.tasks |= await _load_tasks(connection, {id_ for id_ in tasks if id_ in parents})
@@ -123,7 +124,7 @@ async def load(
 
 async def _load_tasks(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Task]:
     """Not locked: whoever changes a task has locked its process."""
-    found = await fetch(connection, statements.TASKS, ids)
+    found = await fetch_rows(connection, statements.TASKS, ids)
     tasks = {row[0]: rows.listed_task(row[:-2], details_of(row)) for row in found}
     budget = Budget(CARRIED_BYTES, _REFUSAL)
     return tasks | await read_large(connection, found, tasks.values(), budget)
@@ -133,5 +134,5 @@ async def _learn_parents(
     connection: AsyncConnection, memory: Memory, statement: Select[Any], ids: Collection[str]
 ) -> None:
     unknown = [id_ for id_ in ids if id_ not in memory.parents and kind_of(id_)]
-    found = await fetch(connection, statement, unknown)
+    found = await fetch_rows(connection, statement, unknown)
     memory.parents.update((row[0], row[1]) for row in found)

@@ -11,7 +11,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
-from db.session import Database, Limits, upsert
+from db.session import Database, Limits
+from db.upserts import write_rows
 
 _SEQUENCE = select(models.writers.c.sequence).where(models.writers.c.id == bindparam("id"))
 
@@ -26,8 +27,7 @@ class Marks:
     async def leave(self, connection: AsyncConnection) -> int:
         """Marks this transaction with the number that is returned."""
         self._sequence += 1
-        statement = upsert(models.writers, connection.dialect.name)
-        await connection.execute(statement, [self._row(self._sequence)])
+        await write_rows(connection, models.writers, [self._row(self._sequence)])
         return self._sequence
 
     async def settle(self, database: Database, limits: Limits) -> int:
@@ -41,8 +41,7 @@ class Marks:
         Raises what `Database.writing` raises, and may then be called again.
         """
         async with database.writing(limits) as connection:
-            statement = upsert(models.writers, connection.dialect.name, add=("sequence",))
-            await connection.execute(statement, [self._row(0)])
+            await write_rows(connection, models.writers, [self._row(0)], add=("sequence",))
             found = await connection.execute(_SEQUENCE, {"id": self._id})
             sequence: int = found.scalar_one()
         return sequence

@@ -1,11 +1,9 @@
 """What a transaction reads: the statements, and the entities that come of them."""
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, null, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BindParameter, bindparam, null, select
 
 from db import models
 from monitor.entities import Process, Task, Worker
@@ -63,13 +61,3 @@ class Loaded:
     processes: dict[str, Process] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     pipelines: set[str] = field(default_factory=set)
-
-
-async def fetch(
-    connection: AsyncConnection, statement: Select[Any], ids: Collection[str]
-) -> Sequence[Any]:
-    """The statement's rows for these ids; none without asking when there are none."""
-    if not ids:
-        return ()
-    found: Sequence[Any] = (await connection.execute(statement, {"ids": sorted(ids)})).all()
-    return found

@@ -3,7 +3,7 @@
 Large details that did not change stay where they are: what has them is a statement of its own.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Table, bindparam, delete, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
-from db.session import upsert
+from db.upserts import write_rows
 from monitor.entities import Process, Task, Worker
 from monitor.events import Event, encode_events
 from monitor.reading import rows
@@ -59,7 +59,7 @@ async def store(connection: AsyncConnection, changes: Changes) -> None:
     if changes.pipelines:
         new = sorted(map(rows.pipeline_values, changes.pipelines), key=itemgetter("id"))
         await connection.execute(_ADD_PIPELINES, new)
-    await _upsert(connection, models.workers, map(rows.worker_values, changes.workers))
+    await write_rows(connection, models.workers, [*map(rows.worker_values, changes.workers)])
     processes, tasks = (
         map(rows.process_values, changes.processes),
         map(rows.task_values, changes.tasks),
@@ -88,42 +88,32 @@ async def _upsert_runs(
             rest.append(row)
         else:
             whole.append(row)
-    await _upsert(connection, table, whole)
-    await _upsert(connection, table, rest, keep=("details",))
+    await write_rows(connection, table, whole)
+    await write_rows(connection, table, rest, keep=("details",))
 
 
 async def _store_tally(connection: AsyncConnection, tally: Tally) -> None:
     if any(tally.totals.values()):
         totals = [{"shard": tally.shard, **tally.totals}]
-        await _upsert(connection, models.totals, totals, add=TOTALS)
-    await _upsert(
-        connection, models.pipeline_figures, tally.figures(), add=FIGURES, latest=("last_seen_at",)
+        await write_rows(connection, models.totals, totals, add=TOTALS)
+    await write_rows(
+        connection,
+        models.pipeline_figures,
+        [*tally.figures()],
+        add=FIGURES,
+        latest=("last_seen_at",),
     )
     keys = ("subject_id", "slot_seconds", "slot_at", "shard")
     activity = [
         dict(zip((*keys, *ACTIVITY), (*key, *tally.activity[key]), strict=True))
         for key in sorted(tally.activity)
     ]
-    await _upsert(connection, models.activity, activity, add=ACTIVITY)
+    await write_rows(connection, models.activity, activity, add=ACTIVITY)
     durations = [
         dict(zip((*DURATION_KEYS, *DURATIONS), (*key, *tally.durations[key]), strict=True))
         for key in sorted(tally.durations)
     ]
-    await _upsert(connection, models.durations, durations, add=DURATIONS)
-
-
-async def _upsert(
-    connection: AsyncConnection,
-    table: Table,
-    values: Iterable[Mapping[str, Any]],
-    *,
-    add: tuple[str, ...] = (),
-    latest: tuple[str, ...] = (),
-    keep: tuple[str, ...] = (),
-) -> None:
-    if changed := list(values):
-        statement = upsert(table, connection.dialect.name, add=add, latest=latest, keep=keep)
-        await connection.execute(statement, changed)
+    await write_rows(connection, models.durations, durations, add=DURATIONS)
 
 
 def encode_in_parts(events: Sequence[Event]) -> Iterator[str]:

@@ -6,10 +6,11 @@ from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.lookups import fetch_rows
 from monitor.entities import Process
 from monitor.reading import rows
 from monitor.writing import statements
-from monitor.writing.statements import Loaded, fetch
+from monitor.writing.statements import Loaded
 
 
 async def load_successors(
@@ -32,7 +33,7 @@ async def load_successors(
     followed = {p.id for p in processes if _runs(loaded, p.successor_id)}
     concerned = [task for task in loaded.tasks.values() if task.process_id in over]
     meant = {task.id for task in concerned if task.process_id in followed}
-    for row in await fetch(connection, statements.TASKS_IN_SUCCESSORS, meant):
+    for row in await fetch_rows(connection, statements.TASKS_IN_SUCCESSORS, meant):
         loaded.tasks.setdefault(row[0], rows.task(row))
     orphaned = {
         task.process_id
@@ -52,12 +53,14 @@ async def _load_what_a_start_needs(
 ) -> None:
     """The worker, and its running processes on which nothing was reported yet, with their tasks."""
     workers = {loaded.processes[id_].worker_id for id_ in process_ids}
-    for row in await fetch(connection, statements.LOCK_WORKERS, workers - loaded.workers.keys()):
+    for row in await fetch_rows(
+        connection, statements.LOCK_WORKERS, workers - loaded.workers.keys()
+    ):
         loaded.workers[row[0]] = rows.worker(row)
-    running = {row[0] for row in await fetch(connection, statements.RUNNING, workers)}
+    running = {row[0] for row in await fetch_rows(connection, statements.RUNNING, workers)}
     await _lock_processes(connection, loaded, running)
     waiting = {id_ for id_ in running if _waits(loaded.processes.get(id_))}
-    for row in await fetch(connection, statements.TASKS_OF, waiting):
+    for row in await fetch_rows(connection, statements.TASKS_OF, waiting):
         loaded.tasks.setdefault(row[0], rows.task(row))
 
 
@@ -68,7 +71,7 @@ def _waits(process: Process | None) -> bool:
 async def _lock_processes(
     connection: AsyncConnection, loaded: Loaded, ids: Collection[str]
 ) -> None:
-    for row in await fetch(
+    for row in await fetch_rows(
         connection, statements.LOCK_PROCESSES, set(ids) - loaded.processes.keys()
     ):
         loaded.processes[row[0]] = rows.process(row)

@@ -46,7 +46,8 @@ async def test_a_silent_worker_is_ofline_until_it_reports_anything(
 ) -> None:
     async with serving(create_app(settings)) as client:
         run = await start(client, await register(client, "a"))
-    await fall_silent(database, run.worker, ago=timedelta(seconds=31))
+    # Longer than a step of which nothing is known may take.
+    await fall_silent(database, run.worker, ago=timedelta(seconds=901))
     async with serving(create_app(settings)) as client:
         assert (await worker_row(client, run.worker))["status"] == "ofline"
         # What its processes say is theirs: nobody knows that they ended.

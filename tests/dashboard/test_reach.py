@@ -199,11 +199,11 @@ async def test_a_choice_counts_though_dash_does_not_say_what_was_chosen(
     tab = await browser.new_page(base_url=dashboard.url)
     said = Said(tab)
     await open_at(tab, "/")
-    choices = ["1h", "abc", "online", "all", "any", "newest"]
+    choices = ["1h", "abc", "alive", "all", "any", "newest"]
     await tab.evaluate(
         "(choices) => { for (const _ of [1, 2]) dash_clientside.monitor.choose(...choices) }",
         choices,
     )
-    await expect(tab).to_have_url(re.compile(r"name=abc&presence=online"))
+    await expect(tab).to_have_url(re.compile(r"name=abc&presence=alive"))
     assert said.lacking == ["dash_clientside.callback_context"]
     await tab.close()

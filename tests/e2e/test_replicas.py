@@ -96,6 +96,8 @@ async def test_falling_silent_and_coming_back_is_told_once_by_every_replica(
 ) -> None:
     cursor = await replicas.cursor()
     worker = await register(replicas.client, "a")
+    # So it is held to its signs of life, whatever it runs.
+    await replicas.client.post("/healthchecker", {"id": worker})
     await start(replicas.client, worker)
     async with AsyncExitStack() as stack:
         workers, processes = [

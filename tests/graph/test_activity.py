@@ -60,7 +60,7 @@ def ran(worker: Worker, started: float, ended: float | None = None, **fields: An
 
 async def store_slots(database: Database, *slots: tuple[str, int, float, int, int, int]) -> None:
     """Rolled-up activity: worker, slot length, seconds after noon, shard, starts, successes."""
-    names = ("worker_id", "slot_seconds", "slot_at", "shard", "started", "succeeded")
+    names = ("subject_id", "slot_seconds", "slot_at", "shard", "started", "succeeded")
     rows = [dict(zip(names, slot, strict=True)) for slot in slots]
     for row in rows:
         row["slot_at"] = after_noon(row["slot_at"])  # type: ignore[arg-type]  # the third is a number

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from db.session import Database
-from monitor.entities import WorkerStatus
+from monitor.entities import Liveness
 from tests.client import Client
 from tests.graph.test_filters import ids_of
 from tests.stored import a_process, a_worker, store
@@ -22,7 +22,7 @@ async def test_an_archived_worker_is_in_no_list_until_it_reports(
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=40)
     worker = a_worker(
-        status=WorkerStatus.OFFLINE, archived=True, registered_at=long_ago, last_seen_at=long_ago
+        liveness=Liveness.LOST, archived=True, registered_at=long_ago, last_seen_at=long_ago
     )
     process = a_process(worker, started_at=long_ago, stalled=True)
     await store(database, worker, process)

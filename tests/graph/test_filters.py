@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from db.session import Database
-from monitor.entities import ProcessStatus, Task, TaskStatus, Worker, WorkerStatus
+from monitor.entities import Liveness, ProcessStatus, Task, TaskStatus, Worker
 from tests.client import Client, GraphQLErrors
 from tests.stored import THEN, a_process, a_task, a_worker, store
 
@@ -34,8 +34,8 @@ async def test_workers_can_be_picked_by_id_status_and_name(
     client: Client, database: Database
 ) -> None:
     nightly = a_worker(name="Nightly import")
-    hourly = a_worker(name="Hourly import", status=WorkerStatus.OFFLINE)
-    cleaner = a_worker(name="cleaner", status=WorkerStatus.OFFLINE)
+    hourly = a_worker(name="Hourly import", liveness=Liveness.LOST)
+    cleaner = a_worker(name="cleaner", liveness=Liveness.LOST)
     await store(database, nightly, hourly, cleaner)
 
     async def picked(**filter_: Any) -> set[str]:
@@ -51,7 +51,7 @@ async def test_workers_can_be_picked_by_id_status_and_name(
 
 
 async def test_processes_can_be_picked_by_every_field(client: Client, database: Database) -> None:
-    one, two = a_worker(), a_worker(status=WorkerStatus.OFFLINE)
+    one, two = a_worker(), a_worker(liveness=Liveness.LOST)
     running = a_process(one, started_at=THEN)
     stalled = a_process(two, started_at=THEN + SECOND, stalled=True)
     ended = a_process(

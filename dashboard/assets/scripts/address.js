@@ -56,7 +56,7 @@ export function filter(search) {
   const model = {};
   if (address.get("name"))
     model.name = { filterType: "text", type: "contains", filter: address.get("name") };
-  if (["online", "offline"].includes(address.get("presence")))
+  if (["alive", "finished", "lost"].includes(address.get("presence")))
     model.status = { filterType: "text", type: "equals", filter: address.get("presence") };
   return model;
 }

@@ -4,8 +4,9 @@ import { write } from "./ticking.js";
 import { duration } from "./time.js";
 
 const WORDS = {
-  ONLINE: "Online",
-  OFFLINE: "Offline",
+  ALIVE: "Alive",
+  FINISHED: "Finished",
+  LOST: "Lost",
   PENDING: "Pending",
   RUNNING: "Running",
   SUCCESS: "Succeeded",
@@ -17,16 +18,18 @@ const element = (...parts) => window.React.createElement(...parts);
 const fill = (node) => node && write(node);
 const isKnown = (value) => value !== null && value !== undefined;
 
-export const Status = ({ value }) =>
-  element("span", { className: `status status-${String(value).toLowerCase()}` }, WORDS[value]);
+export const Status = ({ value, data }) => {
+  const look = { className: `status status-${String(value).toLowerCase()}` };
+  return element("span", { ...look, title: data?.reason || undefined }, WORDS[value]);
+};
 
 export const Moment = ({ value }) =>
   value ? element("time", { dateTime: value, ref: fill, key: value, title: value }) : "–";
 
-// An online worker was heard from within the limit; only silence has a time of its own.
+// One that is alive is silent no longer than is usual; only other silence has a time of its own.
 export const Seen = ({ value, data }) =>
-  data.status === "ONLINE"
-    ? element("span", { title: "Heard from within the offline limit" }, "now")
+  data.status === "ALIVE"
+    ? element("span", { title: "Silent no longer than is usual" }, "lately")
     : element("span", { "data-ago": value, ref: fill, key: value, title: value });
 
 export const Runtime = ({ value, data }) => {

@@ -140,20 +140,25 @@ async def test_a_worker_that_falls_silent_and_its_processes_leave(
     await socket.subscribe(WORKERS, "offline", f={"status": ["OFFLINE"]})
     await socket.settle(server, 3)
     monitor = server.monitor
-    now = await make_silent(monitor.database, run.worker, ago=timedelta(hours=1))
-    silent: Any = {"worker_ids": [run.worker], "silent_since": now - timedelta(minutes=1)}
-    await judge_silent(monitor.database, monitor.transactions, run.worker)
-    await monitor.transactions.run(archive_workers, **silent)
-    assert (await client.post("/healthchecker", {"id": run.worker})).status_code == 200
+    idle = await register(client)
+    for worker_id in (run.worker, idle):
+        now = await make_silent(monitor.database, worker_id, ago=timedelta(hours=1))
+        await judge_silent(monitor.database, monitor.transactions, worker_id)
+    archived = await monitor.transactions.run(
+        archive_workers, worker_ids=[run.worker, idle], silent_since=now
+    )
+    assert [worker.id for worker in archived] == [idle], "the other one runs something still"
+    for worker_id in (run.worker, idle):
+        assert (await client.post("/healthchecker", {"id": worker_id})).status_code == 200
 
     kinds: dict[str, list[str]] = {"online": [], "going on": [], "offline": []}
-    for _ in range(2 + 2 + 2):
+    for _ in range(5 + 2 + 4):
         message = await socket.receive()
         kinds[message["id"]].append(message["payload"]["data"]["changes"]["kind"])
     assert kinds == {
-        "online": ["LEFT", "CREATED"],
+        "online": ["CREATED", "LEFT", "LEFT", "UPDATED", "CREATED"],
         "going on": ["LEFT", "UPDATED"],
-        "offline": ["UPDATED", "REMOVED"],
+        "offline": ["UPDATED", "UPDATED", "REMOVED", "LEFT"],
     }
 
 

@@ -151,7 +151,7 @@ async def test_a_process_is_repaired(
 
 
 @pytest.mark.parametrize(
-    "name", ["workers_online", "workers_offline", "running", "succeeded", "failed", "stalled"]
+    "name", ["pipelines", "workers_alive", "workers_lost", "running", "failed", "stalled"]
 )
 async def test_the_totals_are_repaired(
     database: Database, transactions: Transactions, name: str
@@ -167,23 +167,38 @@ async def test_totals_that_were_lost_are_repaired(
 ) -> None:
     await live(transactions)
     await write(database, delete(models.totals))
-    assert len(await check_counters(database, repair=True)) == len(models.totals.c) - 1
+    # All but the shard, and what is 0 in any case: FINISHED workers.
+    assert len(await check_counters(database, repair=True)) == len(models.totals.c) - 2
     assert await check_counters(database, repair=False) == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["workers_alive", "workers_lost", "running", "failed", "stalled", "runtime_microseconds"],
+)
+async def test_a_pipeline_is_repaired(
+    database: Database, transactions: Transactions, name: str
+) -> None:
+    await live(transactions)
+    table = models.pipeline_figures
+    await write(database, update(table).values({name: table.c[name] - 3}))
+    await assert_repaired(database, {(f"pipeline.{name}", -3)})
+
+
 @pytest.mark.parametrize("slot_seconds", [60, 3600])
-@pytest.mark.parametrize("of_all", [True, False], ids=["of all", "of a worker"])
+@pytest.mark.parametrize("subject", ["all", "pipeline", "worker"])
 @pytest.mark.parametrize("name", ["started", "succeeded", "failed", "runtime_microseconds"])
 async def test_activity_is_repaired(
-    database: Database, transactions: Transactions, name: str, of_all: bool, slot_seconds: int
+    database: Database, transactions: Transactions, name: str, subject: str, slot_seconds: int
 ) -> None:
     life = await live(transactions)
     table = models.activity
-    worker_id = "" if of_all else life.online.id
-    of_worker = (table.c.worker_id == worker_id) & (table.c.slot_seconds == slot_seconds)
+    subjects = {"all": "", "pipeline": life.online.pipeline_id, "worker": life.online.id}
+    wanted = table.c.subject_id == subjects[subject]
+    wanted &= table.c.slot_seconds == slot_seconds
     async with database.writing() as connection:
-        slot_at = await connection.scalar(select(table.c.slot_at).where(of_worker).limit(1))
-        wrong = update(table).where(of_worker, table.c.slot_at == slot_at)
+        slot_at = await connection.scalar(select(table.c.slot_at).where(wanted).limit(1))
+        wrong = update(table).where(wanted, table.c.slot_at == slot_at)
         await connection.execute(wrong.values({name: table.c[name] + 2}))
     await assert_repaired(database, {(f"activity.{name}", 2)})
 
@@ -194,7 +209,7 @@ async def test_activity_that_was_lost_or_made_up_is_repaired(
     await live(transactions)
     await write(database, delete(models.activity))
     made_up = {
-        "worker_id": "",
+        "subject_id": "",
         "slot_seconds": 3600,
         "slot_at": datetime(2001, 2, 3, 4, tzinfo=UTC),
         "shard": 3,
@@ -278,7 +293,7 @@ async def test_checkers_that_repair_at_once_repair_only_once(
 ) -> None:
     await live(transactions)
     totals, activity = models.totals, models.activity
-    of_all = activity.c.worker_id == ""
+    of_all = activity.c.subject_id == ""
     for number in range(3):
         await write(database, update(totals).values(running=totals.c.running + 1 + number))
         await write(

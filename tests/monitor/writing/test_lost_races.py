@@ -55,13 +55,15 @@ async def test_two_replicas_that_start_processes_of_one_worker_count_each_once(
     async with database.reading() as connection:
         table = models.activity
         sums = await connection.execute(
-            select(table.c.worker_id, table.c.slot_seconds, func.sum(table.c.started))
-            .group_by(table.c.worker_id, table.c.slot_seconds)
-            .order_by(table.c.worker_id, table.c.slot_seconds)
+            select(table.c.subject_id, table.c.slot_seconds, func.sum(table.c.started))
+            .group_by(table.c.subject_id, table.c.slot_seconds)
+            .order_by(table.c.subject_id, table.c.slot_seconds)
         )
         assert [tuple(row) for row in sums] == [
             ("", 60, 100),
             ("", 3600, 100),
+            (worker.pipeline_id, 60, 100),
+            (worker.pipeline_id, 3600, 100),
             (worker.id, 60, 100),
             (worker.id, 3600, 100),
         ]
