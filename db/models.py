@@ -138,7 +138,7 @@ pipelines = Table(
     Column("name_folded", _text(FOLDED_LENGTH), nullable=False),
     Column("first_seen_at", UtcDateTime, nullable=False),
     Column("last_seen_at", UtcDateTime, nullable=False),
-    # Followers were told of it then for the last time: of this revision, and in this state.
+    # Looked at then for the last time; followers were last told of this revision, in this state.
     Column("told_at", UtcDateTime, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("told", Json),
@@ -278,6 +278,12 @@ pipeline_figures = Table(
     Column("shard", SmallInteger, primary_key=True, autoincrement=False),
     *_counters(),
     Column("runtime_microseconds", BigInteger, nullable=False),
+    # How often processes started and ended and workers were lost: these only grow, so they tell
+    # what happened between two looks, whatever was undone or removed meanwhile.
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in ("ever_started", "ever_succeeded", "ever_failed", "ever_lost")
+    ),
     Column("last_seen_at", UtcDateTime, nullable=False),
     # Whether there is something in it that followers of the pipeline were not told.
     Column("untold", Boolean, nullable=False),

@@ -161,6 +161,7 @@ _NAMES = (
     *("workers_alive", "workers_finished", "workers_lost"),
     *("running", "succeeded", "failed", "stalled"),
 )
+_EVER = ("ever_started", "ever_succeeded", "ever_failed", "ever_lost")
 
 
 def _fill_pipeline_figures(connection: sa.Connection, *, sqlite: bool) -> None:
@@ -185,10 +186,11 @@ def _fill_pipeline_figures(connection: sa.Connection, *, sqlite: bool) -> None:
     ).subquery("parts")
     of = dict(zip(names, parts.c, strict=True))
     sums = [sa.func.sum(of[name]) for name in names[1:-1]]
-    columns = [of["pipeline_id"], none, *sums, sa.func.max(of["last_seen_at"]), sa.literal(1)]
+    seen = sa.func.max(of["last_seen_at"])
+    columns = [of["pipeline_id"], none, *sums, *[none] * len(_EVER), seen, sa.literal(1)]
     target = sa.table(
         "pipeline_figures",
-        *map(sa.column, ("pipeline_id", "shard", *names[1:], "untold")),
+        *map(sa.column, ("pipeline_id", "shard", *names[1:-1], *_EVER, "last_seen_at", "untold")),
     )
     connection.execute(
         target.insert().from_select(

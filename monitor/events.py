@@ -1,6 +1,6 @@
 """What happened: a change of one entity, with its whole state afterwards; and its stored form."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -36,7 +36,6 @@ class ChangeKind(StrEnum):
 _UNREAD = False
 # What filters look at and changes.
 _FILTERED: Mapping[type[Entity], Sequence[str]] = {
-    Pipeline: ("failing", "running", "workers_lost"),
     Worker: ("liveness",),
     Process: ("status", "stalled"),
     Task: ("status",),
@@ -47,13 +46,14 @@ _FILTERED: Mapping[type[Entity], Sequence[str]] = {
 class Event:
     """`entity` was created, updated or removed at `occurred_at`; `entity` is the state after it.
 
-    `before`: of what filters look at, that which was different before an update.
+    `before`: of what filters look at, that which was different before it; of a pipeline, in each
+    of the ways in which it may have been since the last event.
     """
 
     kind: ChangeKind
     occurred_at: datetime
     entity: Entity
-    before: Mapping[str, Any] | None = None
+    before: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def update(cls, occurred_at: datetime, before: Entity, after: Entity) -> Self:
@@ -63,12 +63,12 @@ class Event:
             for name in _FILTERED[type(after)]
             if (value := getattr(before, name)) != getattr(after, name)
         }
-        return cls(ChangeKind.UPDATED, occurred_at, after, different or None)
+        return cls(ChangeKind.UPDATED, occurred_at, after, (different,) if different else ())
 
     @property
-    def was(self) -> Entity | None:
-        """The state before it as filters would see it; None when they would see no difference."""
-        return None if self.before is None else replace(self.entity, **self.before)
+    def were(self) -> Iterator[Entity]:
+        """The states before it as filters would see them; none when they see no difference."""
+        return (replace(self.entity, **different) for different in self.before)
 
 
 _TYPES: dict[str, type[Entity]] = {
@@ -96,31 +96,44 @@ def encode_entity(entity: Entity) -> bytes:
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
-    """A JSON list of `[kind, occurred_at, type, state]`, in order; an update that filters can see
-    has its `before` as a fifth part.
+    """A JSON list of `[kind, occurred_at, type, state]`, in order; what filters can see has its
+    `before` as a fifth part.
     """
     return orjson.dumps(
         [
             [e.kind, e.occurred_at, _NAMES[type(e.entity)], e.entity]
-            + ([] if e.before is None else [e.before])
+            + ([e.before] if e.before else [])
             for e in events
         ]
     )
 
 
 def decode_events(data: bytes | str) -> list[Event]:
-    """The inverse of `encode_events`; a server of the release before wrote no `before`."""
+    """The inverse of `encode_events`, also of what a server of the release before wrote."""
     return [_event(*stored) for stored in orjson.loads(data)]
 
 
 def _event(
-    kind: str, at: str, type_: str, state: dict[str, Any], before: dict[str, Any] | None = None
+    kind: str,
+    at: str,
+    type_: str,
+    state: dict[str, Any],
+    before: Sequence[dict[str, Any]] | dict[str, Any] = (),
 ) -> Event:
     entity = _entity(type_, state)
+    # The release before knew one way at most.
+    ways = [before] if isinstance(before, dict) else before
+    different = tuple(_different(entity, way) for way in ways)
+    return Event(ChangeKind(kind), datetime.fromisoformat(at), entity, different)
+
+
+def _different(entity: Entity, before: dict[str, Any]) -> Mapping[str, Any]:
+    if isinstance(entity, Worker) and "status" in before:
+        before["liveness"] = _liveness(before.pop("status"), running=entity.running)
     for name in ("status", "liveness"):
-        if before is not None and name in before:
+        if name in before:
             before[name] = type(getattr(entity, name))(before[name])
-    return Event(ChangeKind(kind), datetime.fromisoformat(at), entity, before)
+    return before
 
 
 def decode_entity(data: bytes | str) -> Entity:
@@ -166,10 +179,16 @@ def _complete(type_: str, state: dict[str, Any]) -> None:
     """Adds what a server of the release before, which knew no pipelines, did not write."""
     state["pipeline_id"] = pipeline_id(state["name"]) if type_ == "worker" else ""
     if type_ == "worker":
-        was_online = state.pop("status") == "ONLINE"
-        state["liveness"] = Liveness.ALIVE if was_online else Liveness.LOST
+        state["liveness"] = _liveness(state.pop("status"), running=state["running"])
         state["liveness_reason"] = None
         state["sends_heartbeats"] = False
         state["quiet_since"] = state["last_seen_at"]
     elif type_ == "process":
         state["version"] = ""
+
+
+def _liveness(status: str, *, running: int) -> Liveness:
+    """As the migration has it: who fell silent while something ran is lost."""
+    if status == "ONLINE":
+        return Liveness.ALIVE
+    return Liveness.LOST if running else Liveness.FINISHED

@@ -13,6 +13,7 @@ from db.upserts import upsert
 from monitor.entities import (
     Entity,
     Liveness,
+    Pipeline,
     Process,
     ProcessStatus,
     Task,
@@ -96,6 +97,30 @@ def a_task(process: Process, **fields: Any) -> Task:
         revision=1,
     )
     return replace(task, **fields)
+
+
+def a_pipeline(newest: Worker, **fields: Any) -> Pipeline:
+    """That of the worker, of which nothing runs."""
+    pipeline = Pipeline(
+        id=newest.pipeline_id,
+        name=newest.name,
+        version=newest.version,
+        task_definitions=newest.task_definitions,
+        first_seen_at=newest.registered_at,
+        last_seen_at=newest.last_seen_at,
+        workers_alive=1,
+        workers_finished=0,
+        workers_lost=0,
+        running=0,
+        succeeded=0,
+        failed=0,
+        stalled=0,
+        runtime_microseconds=0,
+        failing=False,
+        latest_process_id=None,
+        revision=1,
+    )
+    return replace(pipeline, **fields)
 
 
 async def store(database: Database, *entities: Entity) -> None:

@@ -204,6 +204,9 @@ class Process(Node):
 
     @strawberry.field
     async def pipeline(self, info: GraphInfo) -> PipelineType:
+        if not self.entity.pipeline_id:  # told by a server of the release before
+            worker = await self.worker(info)
+            return await find_pipeline(info, worker.entity.pipeline_id)
         return await find_pipeline(info, self.entity.pipeline_id)
 
     @strawberry.field(

@@ -96,6 +96,7 @@ async def list_activity(
     if worker_id is not None and pipeline_id is not None:
         raise InvalidInput("pipelineId", "cannot be given together with workerId")
     subject_id = pipeline_id if worker_id is None else worker_id
+    kind = "pipeline" if worker_id is None else "worker"
     if slot_seconds < 1 or (slot_seconds > _MINUTE and slot_seconds % _MINUTE):
         raise InvalidInput("slotSeconds", "must be from 1 to 60 or a multiple of 60")
     if until < since:
@@ -108,7 +109,7 @@ async def list_activity(
         raise InvalidInput("since", "is out of range, or until is") from error
     if count > MAX_SLOTS:
         raise InvalidInput("slotSeconds", f"makes {count} slots, at most {MAX_SLOTS}")
-    if subject_id is not None and kind_of(subject_id) not in ("worker", "pipeline"):
+    if subject_id is not None and kind_of(subject_id) != kind:
         sums = {}  # the id of nothing
     elif slot_seconds % _MINUTE:
         sums = await _count(database, first, end, slot_seconds, subject_id)

@@ -76,10 +76,9 @@ def told_as(matching: Filter, event: Event) -> ChangeKind | None:
     """How a follower with this filter is told of the event; None: not at all."""
     if matching.matches(event.entity):
         return event.kind
-    if event.before is None or matching.is_steady:
+    if matching.is_steady:
         return None
-    was = event.was
-    return ChangeKind.LEFT if was is not None and matching.matches(was) else None
+    return ChangeKind.LEFT if any(map(matching.matches, event.were)) else None
 
 
 @dataclass(frozen=True, slots=True)

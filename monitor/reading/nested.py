@@ -95,7 +95,7 @@ def _sorted(
     """In the order that was asked for: a join promises none."""
     column, value_of = listing.orders[order.field]
     backwards = (order.direction is Direction.DESC) != request.backwards
-    if column.name in {selected.name for selected in listing.columns}:
+    if any(column is selected for selected in listing.columns):
         for list_ in found.values():
             list_.sort(key=lambda row: (getattr(row, column.name), row.id), reverse=backwards)
         return found

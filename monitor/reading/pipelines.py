@@ -1,7 +1,7 @@
 """Pipelines: read by id, by name and by page, with figures that cost the same however many runs."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -20,9 +20,9 @@ _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _pipeline = models.pipelines.c
 _figures = models.pipeline_figures.c
 FIGURES = tuple(
-    column.name
-    for column in _figures
-    if column.name not in ("pipeline_id", "shard", "last_seen_at", "untold")
+    field.name
+    for field in fields(Pipeline)
+    if field.name in _figures and field.name != "last_seen_at"
 )
 
 

@@ -14,6 +14,7 @@ from monitor.upkeep import pipeline_recount, recount
 from monitor.upkeep.pipeline_recount import DurationKey
 from monitor.upkeep.recount import Mismatch, SlotKey
 from monitor.writing.loading import Memory, Needs
+from monitor.writing.tally import FIGURES
 from monitor.writing.transaction import Transaction
 from monitor.writing.transactions import SHARDS
 
@@ -61,10 +62,18 @@ async def _add_to_figures(
         upsert(
             models.pipeline_figures,
             connection.dialect.name,
-            add=pipeline_recount.FIGURES,
+            add=FIGURES,
             latest=("last_seen_at",),
         ),
-        [{**key, **missing, "last_seen_at": LONG_AGO, "untold": True}],
+        [
+            {
+                **key,
+                **dict.fromkeys(FIGURES, 0),
+                **missing,
+                "last_seen_at": LONG_AGO,
+                "untold": True,
+            }
+        ],
     )
 
 

@@ -6,13 +6,16 @@ committed later leaves a mark of its own. So after a crash, too, the last state 
 """
 
 import asyncio
+import hashlib
 import logging
+import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, exists, insert, select, true, update
+import orjson
+from sqlalchemy import bindparam, exists, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -20,13 +23,18 @@ from db.errors import is_conflict, is_unavailable, reason
 from db.session import Database
 from monitor.entities import Pipeline
 from monitor.errors import Unavailable
-from monitor.events import ChangeKind, Event, encode_events
+from monitor.events import ChangeKind, Event
 from monitor.reading.pipelines import read_pipelines
 from monitor.reading.reads import reading
+from monitor.upkeep.moments import Standing, list_moments
+from monitor.writing.storing import encode_in_parts
+from monitor.writing.tally import EVER
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = timedelta(seconds=1)
+# Noted so far ahead is no replica's clock that is a little fast, but a clock that was set back.
+MOST_AHEAD = timedelta(minutes=1)
 # Between two looks for what is untold, and for what another replica left when it was killed.
 REST_SECONDS = 0.25
 POLL_SECONDS = 1.0
@@ -41,14 +49,14 @@ _DUE = (
     select(_pipeline.id)
     .where(
         _pipeline.id.in_(select(_figures.pipeline_id).where(_figures.untold == true())),
-        _pipeline.told_at <= bindparam("before"),
+        or_(_pipeline.told_at <= bindparam("before"), _pipeline.told_at > bindparam("ahead")),
     )
     .order_by(_pipeline.told_at)
     .limit(STEP_PIPELINES)
 )
 _ANY_UNTOLD = select(exists().where(_figures.untold == true()))
 _LOCK = (
-    select(_pipeline.id, _pipeline.told, _pipeline.told_at, _pipeline.revision)
+    select(_pipeline.id, _pipeline.told, _pipeline.told_at)
     .where(_pipeline.id.in_(_IDS))
     .order_by(_pipeline.id)
     .with_for_update()
@@ -57,6 +65,11 @@ _TAKE_MARKS = (
     update(models.pipeline_figures)
     .where(_figures.pipeline_id.in_(_IDS), _figures.untold == true())
     .values(untold=False)
+)
+_EVER = (
+    select(_figures.pipeline_id, *(func.sum(_figures[name]).label(name) for name in EVER.values()))
+    .where(_figures.pipeline_id.in_(_IDS))
+    .group_by(_figures.pipeline_id)
 )
 _NOTE = (
     update(models.pipelines)
@@ -68,8 +81,8 @@ _NOTE = (
         revision=bindparam("number"),
     )
 )
-# No change that anybody is told of.
-_SILENT = ("last_seen_at", "revision", "task_definitions")
+# No change that anybody is told of, or kept in another form.
+_SILENT = ("last_seen_at", "revision", "first_seen_at", "task_definitions")
 
 
 class Telling:
@@ -92,12 +105,8 @@ class Telling:
                 while await self.tell(datetime.now(UTC)):
                     pass
                 waits = await self._is_any_untold()
-            except Exception as error:
-                if isinstance(error, Unavailable) or is_unavailable(error) or is_conflict(error):
-                    logger.info("followers of pipelines wait: %s", reason(error))
-                else:
-                    logger.exception("telling of pipelines failed")
-                await asyncio.sleep(BACKOFF_SECONDS)
+            except Exception as error:  # noqa: BLE001 — it outlives every fault
+                await asyncio.sleep(_say(error))
                 continue
             await asyncio.sleep(REST_SECONDS)
             if not waits:
@@ -115,80 +124,114 @@ class Telling:
             return bool(await connection.scalar(_ANY_UNTOLD))
 
     async def tell(self, now: datetime) -> int:
-        """Tells of some that were not told of within INTERVAL; how many were due.
+        """Tells of some that were not looked at within INTERVAL; how many were due.
 
-        Raises what the database raises; then nothing was told, and it can be done again.
+        Raises what the database raises; then nothing was told, and it can be done again. What
+        cannot be told for another reason is raised when the others are told.
         """
-        before = {"before": now - INTERVAL}
+        limits = {"before": now - INTERVAL, "ahead": now + MOST_AHEAD}
         async with reading(self._database) as connection:
-            due = (await connection.scalars(_DUE, before)).all()
+            due = (await connection.scalars(_DUE, limits)).all()
         if not due:
             return 0
+        try:
+            await self._tell(due, now)
+        except Exception as error:
+            if len(due) == 1 or is_unavailable(error):
+                raise
+            await self._tell_each(due, now)
+        return len(due)
+
+    async def _tell_each(self, due: Sequence[str], now: datetime) -> None:
+        """One of them has a defect; alone, it harms no other."""
+        defects = []
+        for id_ in due:
+            try:
+                await self._tell([id_], now)
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                defects.append(error)
+        if defects:
+            raise defects[0]
+
+    async def _tell(self, due: Sequence[str], now: datetime) -> None:
         async with self._database.writing() as connection:
             events = await _tell(connection, due, now)
         if events:
             self._on_told()
-        return len(due)
+
+
+def _say(error: Exception) -> float:
+    """Logs why nothing is told; how many seconds to wait before the next attempt."""
+    if is_conflict(error):
+        logger.info("telling of pipelines again: %s", reason(error))
+        return random.uniform(0, REST_SECONDS)
+    if isinstance(error, Unavailable) or is_unavailable(error):
+        logger.info("followers of pipelines wait: %s", reason(error))
+    else:
+        logger.error("telling of pipelines failed", exc_info=error)
+    return BACKOFF_SECONDS
 
 
 async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> int:
     locked = (await connection.execute(_LOCK, {"ids": sorted(ids)})).all()
     # Another replica may have been first.
-    due = {row.id: row for row in locked if row.told_at <= now - INTERVAL}
+    due = {row.id: row.told for row in locked if _is_due(row.told_at, now)}
     if not due:
         return 0
-    await connection.execute(_TAKE_MARKS, {"ids": sorted(due)})
+    of_due = {"ids": sorted(due)}
+    await connection.execute(_TAKE_MARKS, of_due)
+    # First, so that nothing in the states that follow is missing in what is told next.
+    ever = {row.pipeline_id: dict(row._mapping) for row in await connection.execute(_EVER, of_due)}
     states = await read_pipelines(connection, due)
     notes, events = [], []
     for id_, pipeline in states.items():
-        event = _event(due[id_].told, pipeline, now)
+        state = _told(pipeline, ever[id_])
+        event = _event(due[id_], state, pipeline, now)
         if event is not None:
             events.append(event)
         notes.append(
             {
                 "of": id_,
                 "seen": pipeline.last_seen_at,
-                "at": due[id_].told_at if event is None else now,
-                "state": _told(pipeline),
+                "at": now,
+                "state": state,
                 "number": pipeline.revision + (event is not None),
             }
         )
     if notes:
         await connection.execute(_NOTE, notes)
-    if events:
-        await connection.execute(
-            insert(models.outbox), [{"events": encode_events(events).decode()}]
-        )
+    for part in encode_in_parts(events) if events else ():
+        await connection.execute(insert(models.outbox), [{"events": part}])
     return len(events)
 
 
-def _event(told: Mapping[str, Any] | None, found: Pipeline, now: datetime) -> Event | None:
+def _is_due(told_at: datetime, now: datetime) -> bool:
+    return not now - INTERVAL < told_at <= now + MOST_AHEAD
+
+
+def _event(
+    told: Mapping[str, Any] | None, state: Mapping[str, Any], found: Pipeline, now: datetime
+) -> Event | None:
     """That the pipeline became this; None when nothing is different but when it was heard from."""
-    if told is None:
-        created = replace(found, revision=found.revision + 1)
-        return Event(ChangeKind.CREATED, now, created)
-    if told == _told(found):
+    if told == state:
         return None
-    changed = replace(found, revision=found.revision + 1)
-    return Event(ChangeKind.UPDATED, now, changed, _before(told, found))
+    kind = ChangeKind.CREATED if told is None else ChangeKind.UPDATED
+    moments = list_moments(Standing.of(told or {}), Standing.of(state))
+    return Event(kind, now, replace(found, revision=found.revision + 1), tuple(moments))
 
 
-def _told(pipeline: Pipeline) -> Mapping[str, Any]:
-    return {name: value for name, value in asdict(pipeline).items() if name not in _SILENT} | {
-        "first_seen_at": pipeline.first_seen_at.isoformat()
-    }
-
-
-def _before(told: Mapping[str, Any], now: Pipeline) -> Mapping[str, Any]:
-    """Of what filters look at: how it was told, or how it was for a moment since, if not now."""
-    count = told["running"] + told["succeeded"] + told["failed"]
-    moments = {
-        "failing": now.failed > told["failed"],
-        "running": int(now.running + now.succeeded + now.failed > count),
-        "workers_lost": 0,
-    }
+def _told(pipeline: Pipeline, ever: Mapping[str, Any]) -> Mapping[str, Any]:
+    """All that an event tells, and how often things happened until then."""
+    steps = orjson.dumps(pipeline.task_definitions)
     return {
-        name: told[name] if bool(told[name]) != bool(getattr(now, name)) else moment
-        for name, moment in moments.items()
-        if bool(told[name]) != bool(getattr(now, name)) or bool(moment) != bool(getattr(now, name))
+        **{
+            field.name: getattr(pipeline, field.name)
+            for field in fields(pipeline)
+            if field.name not in _SILENT
+        },
+        **{name: int(ever[name]) for name in EVER.values()},
+        "first_seen_at": pipeline.first_seen_at.isoformat(),
+        "steps": hashlib.sha256(steps).hexdigest()[:16],
     }

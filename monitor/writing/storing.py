@@ -71,7 +71,7 @@ async def store(connection: AsyncConnection, changes: Changes) -> None:
         await connection.execute(_REMOVE_TASKS, removed)
         await connection.execute(_REMOVE_PROCESSES, removed)
     await _store_tally(connection, changes.tally)
-    for events in _encode_in_parts(changes.events) if changes.events else ():
+    for events in encode_in_parts(changes.events) if changes.events else ():
         await connection.execute(_ADD_EVENTS, [{"events": events}])
 
 
@@ -116,12 +116,12 @@ async def _store_tally(connection: AsyncConnection, tally: Tally) -> None:
     await write_rows(connection, models.durations, durations, add=DURATIONS)
 
 
-def _encode_in_parts(events: Sequence[Event]) -> Iterator[str]:
+def encode_in_parts(events: Sequence[Event]) -> Iterator[str]:
     """All events in one text, unless that is larger than a statement should be."""
     encoded = encode_events(events)
     if len(encoded) <= EVENTS_BYTES or len(events) == 1:
         yield encoded.decode()
         return
     half = len(events) // 2
-    yield from _encode_in_parts(events[:half])
-    yield from _encode_in_parts(events[half:])
+    yield from encode_in_parts(events[:half])
+    yield from encode_in_parts(events[half:])

@@ -14,7 +14,14 @@ COUNTERS = (
     *("running", "succeeded", "failed", "stalled"),
 )
 TOTALS = ("pipelines", *COUNTERS)
-FIGURES = (*COUNTERS, "runtime_microseconds")
+# Beside some of them, how often they grew.
+EVER = {
+    "running": "ever_started",
+    "succeeded": "ever_succeeded",
+    "failed": "ever_failed",
+    "workers_lost": "ever_lost",
+}
+FIGURES = (*COUNTERS, "runtime_microseconds", *EVER.values())
 ACTIVITY = ("started", "succeeded", "failed", "runtime_microseconds")
 DURATION_KEYS = (
     *("pipeline_id", "of", "step"),
@@ -57,6 +64,8 @@ class Tally:
         figures = self._pipelines[pipeline_id]
         for name, delta in deltas.items():
             figures[name] += delta
+            if name in EVER and delta > 0:
+                figures[EVER[name]] += delta
             if name in self.totals:
                 self.totals[name] += delta
 

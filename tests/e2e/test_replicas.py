@@ -21,6 +21,10 @@ WORKERS = "subscription ($after: String) { workers(after: $after) { cursor worke
 PROCESSES = (
     "subscription ($after: String) { processes(after: $after) { process { id stalled status } } }"
 )
+PIPELINES = (
+    "subscription ($after: String) { pipelines(after: $after) "
+    "{ kind pipeline { name workerCounts { total } } } }"
+)
 TASKS = "subscription ($after: String) { tasks(after: $after) { cursor task { revision } } }"
 
 
@@ -150,3 +154,30 @@ async def test_a_redis_that_comes_back_older_ends_subscriptions_before_anything_
     async with following(replicas.servers[1], TASKS, await replicas.cursor()) as socket:
         await report(replicas.client, run.tasks[0], "success")
         assert (await socket.next_event())["tasks"]["task"]["revision"] == 3
+
+
+async def test_a_new_name_that_both_see_at_once_is_one_pipeline_told_once(
+    replicas: Replicas,
+) -> None:
+    cursor = await replicas.cursor()
+    names = [f"pipeline {number}" for number in range(10)]
+    async with AsyncExitStack() as stack:
+        clients = [
+            Client(
+                await stack.enter_async_context(httpx.AsyncClient(base_url=each.url, timeout=30)),
+                TOKEN,
+            )
+            for each in replicas.servers
+        ]
+        for name in names:
+            await asyncio.gather(*(register(each, "a", name=name) for each in clients * 2))
+        socket = await stack.enter_async_context(following(replicas.servers[1], PIPELINES, cursor))
+        told: dict[str, list[tuple[str, int]]] = {name: [] for name in names}
+        while not all(events and events[-1][1] == 4 for events in told.values()):
+            event = (await socket.next_event())["pipelines"]
+            pipeline = event["pipeline"]
+            told[pipeline["name"]].append((event["kind"], pipeline["workerCounts"]["total"]))
+    assert {events[0][0] for events in told.values()} == {"CREATED"}
+    assert all(kind == "UPDATED" for events in told.values() for kind, _ in events[1:])
+    summary = (await replicas.client.graphql("{ summary { pipelines } }"))["summary"]
+    assert summary["pipelines"] == len(names)

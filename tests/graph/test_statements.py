@@ -125,6 +125,37 @@ async def test_500_workers_with_all_below_them_take_a_handful_of_statements(
     assert len(statements) <= 9
 
 
+PIPELINES = """
+{
+  pipelines(first: 50) { edges { node {
+    name version taskDefinitions { name } counts { total } workerCounts { total }
+    latestProcess { status }
+    recentProcesses(first: 20) { id status worker { name } }
+    workers(first: 5) { edges { node { name processes(first: 1) { edges { cursor } } } } }
+  } } }
+}
+"""
+
+
+async def test_50_pipelines_with_all_below_them_take_as_many_statements_as_2(
+    client: Client, database: Database
+) -> None:
+    counts = []
+    for names in (range(2), range(2, 50)):
+        for name in names:
+            workers = [a_worker(name=f"pipeline {name}") for _ in range(3)]
+            processes = [a_process(worker) for worker in workers for _ in range(3)]
+            await store(database, *workers, *processes)
+        with counting() as statements:
+            found = (await client.graphql(PIPELINES))["pipelines"]["edges"]
+        counts.append(len(statements))
+    assert len(found) == 50
+    assert all(len(edge["node"]["recentProcesses"]) == 9 for edge in found)
+    assert all(len(edge["node"]["workers"]["edges"]) == 3 for edge in found)
+    # The page; states and newest workers; latest and recent processes; workers, twice, theirs.
+    assert counts == [8, 8]
+
+
 async def test_many_single_reads_are_one_statement(client: Client, database: Database) -> None:
     workers = [a_worker() for _ in range(40)]
     await store(database, *workers)

@@ -28,6 +28,7 @@ _COUNTERS = (
     *("workers_alive", "workers_finished", "workers_lost"),
     *("running", "succeeded", "failed", "stalled"),
 )
+_EVER = ("ever_started", "ever_succeeded", "ever_failed", "ever_lost")
 _ORDERS = {
     "workers": ("registered_at", "last_seen_at"),
     "processes": ("started_at", "updated_at"),
@@ -131,7 +132,7 @@ def _create_tables() -> None:
         "pipeline_figures",
         sa.Column("pipeline_id", _ascii(64), primary_key=True),
         key("shard", sa.SmallInteger),
-        *map(count, (*_COUNTERS, "runtime_microseconds")),
+        *map(count, (*_COUNTERS, "runtime_microseconds", *_EVER)),
         sa.Column("last_seen_at", _INSTANT, nullable=False),
         sa.Column("untold", sa.Boolean, nullable=False),
     )
