@@ -24,7 +24,8 @@ from graph.inputs import (
 )
 from graph.types.connections import Connection
 from graph.types.figures import ActivityPoint, Summary
-from graph.types.nodes import Node, Process, Task, Worker, find_process, find_task, load_with_rows
+from graph.types.node import Node
+from graph.types.nodes import Process, Task, Worker, find_process, find_task, load_with_rows
 from graph.types.pipelines import Pipeline
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of, pipeline_id

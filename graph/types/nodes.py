@@ -17,6 +17,7 @@ from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, conv
 from graph.loaders import PageKey
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts
+from graph.types.node import Node, TaskDefinition, define_tasks
 from monitor import entities
 from monitor.entities import MICROSECOND, Liveness, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
@@ -44,32 +45,6 @@ def _worker_at_hand(process: "Process") -> "Worker":
     if process.loaded_worker is None:
         raise NotAtHand
     return process.loaded_worker
-
-
-@strawberry.interface(
-    description="Anything that has an id. Ids are unique over all types (pipeline_…, worker_…, "
-    "process_…, task_…) and opaque to clients."
-)
-class Node:
-    id: strawberry.ID
-
-
-@strawberry.type(
-    description="A step that a worker announced when it registered; every process of the worker "
-    "gets one task per definition."
-)
-class TaskDefinition:
-    name: str
-    version: str
-    position: int
-
-
-def define_tasks(definitions: Sequence[entities.TaskDefinition]) -> list[TaskDefinition]:
-    """In their order."""
-    return [
-        TaskDefinition(name=definition.name, version=definition.version, position=position)
-        for position, definition in enumerate(definitions, start=1)
-    ]
 
 
 @strawberry.type

@@ -19,12 +19,10 @@ from graph.inputs import (
 from graph.loaders import PageKey
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts, WorkerCounts
+from graph.types.node import Node, TaskDefinition, define_tasks
 from graph.types.nodes import (
-    Node,
     Process,
-    TaskDefinition,
     Worker,
-    define_tasks,
     find_process,
     load_with_rows,
 )

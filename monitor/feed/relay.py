@@ -5,19 +5,13 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from itertools import accumulate, islice
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
-    LargeBinary,
     Row,
     bindparam,
-    case,
-    cast,
     delete,
     exists,
-    func,
     insert,
     select,
     update,
@@ -28,6 +22,7 @@ from db import models
 from db.errors import is_conflict, is_unavailable
 from db.session import Database
 from monitor.errors import Unavailable
+from monitor.feed.backlog import Rows, find_oldest
 from monitor.feed.condition import Condition, cause
 from monitor.feed.log import NOWHERE, TURN_BYTES, TURN_ROWS, Entry, Feed, FeedLost, Position
 from monitor.feed.sole import Sole
@@ -52,28 +47,8 @@ _LOOK = select(_noted.epoch, _noted.position, exists(select(_outbox.id)).label("
 _TURN = select(_noted.epoch, _noted.position).with_for_update()
 _NOTE = update(models.feed_position).values(epoch=bindparam("e"), position=bindparam("p"))
 _REMOVE = delete(models.outbox).where(_outbox.id.in_(bindparam("ids", expanding=True)))
-# So much of each of a turn's rows is no more than a turn: most come with the look at what waits.
-_SMALL_BYTES = TURN_BYTES // TURN_ROWS
 
-
-def _select_oldest(size: ColumnElement[int]) -> Any:
-    """The oldest rows, each with its size in bytes; without the events of those that are large."""
-    events = case((size <= _SMALL_BYTES, _outbox.events)).label("events")
-    columns = select(_outbox.id, events, size.label("size"))
-    return columns.order_by(_outbox.id).limit(bindparam("rows"))
-
-
-_OLDEST = _select_oldest(func.octet_length(_outbox.events))
-# Of a text, SQLite counts the characters.
-_SQLITE_OLDEST = _select_oldest(func.length(cast(_outbox.events, LargeBinary)))
-_WHOLE = (
-    select(_outbox.id, _outbox.events)
-    .where(_outbox.id.in_(bindparam("ids", expanding=True)))
-    .order_by(_outbox.id)
-)
-
-_Rows = Sequence[Row[Any, Any]]
-_Moved = tuple[_Rows, Position]
+_Moved = tuple[Rows, Position]
 
 
 class Doubt(Exception):
@@ -158,7 +133,7 @@ class Relay:
             self._is_new = False
         async with self._database.writing() as connection:
             known = self._known = await _take_turn(connection)
-            found = await self._find_oldest(connection)
+            found = await find_oldest(connection)
             if not (found or verify or self._sole):
                 return False
             if self._sole:
@@ -166,7 +141,7 @@ class Relay:
             try:
                 position = await self._feed.append(_payloads(found), known=known)
             except FeedLost:
-                waiting = await self._find_oldest(connection, turns=2)
+                waiting = await find_oldest(connection, turns=2)
                 moved, position = await self._reconcile(found, waiting, known)
             else:
                 moved = found
@@ -205,18 +180,7 @@ class Relay:
         self._known = _position(row)
         return self._known != await self._feed.open(self._known)
 
-    async def _find_oldest(self, connection: AsyncConnection, turns: int = 1) -> _Rows:
-        """What waits, as much as fits into so many turns, but one row in any case."""
-        statement = _SQLITE_OLDEST if self._database.is_sqlite else _OLDEST
-        waiting = (await connection.execute(statement, {"rows": turns * TURN_ROWS})).all()
-        before = accumulate((row.size for row in waiting), initial=0)
-        fitting = sum(size < turns * TURN_BYTES for size in islice(before, len(waiting)))
-        found = waiting[:fitting]
-        if all(row.events is not None for row in found):
-            return found
-        return (await connection.execute(_WHOLE, {"ids": [row.id for row in found]})).all()
-
-    async def _reconcile(self, found: _Rows, waiting: _Rows, known: Position) -> _Moved:
+    async def _reconcile(self, found: Rows, waiting: Rows, known: Position) -> _Moved:
         """What to note of a log that does not end at `known`.
 
         What it has beyond may be of a turn that was not noted: then all of that is `waiting` still.
@@ -292,11 +256,11 @@ async def _take_turn(connection: AsyncConnection) -> Position:
     return _position(row)
 
 
-def _payloads(rows: _Rows) -> list[bytes]:
+def _payloads(rows: Rows) -> list[bytes]:
     return [row.events.encode() for row in rows]
 
 
-def _is_full(turn: _Rows) -> bool:
+def _is_full(turn: Rows) -> bool:
     return len(turn) >= TURN_ROWS or sum(map(len, _payloads(turn))) >= TURN_BYTES
 
 

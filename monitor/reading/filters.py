@@ -11,16 +11,8 @@ from itertools import product
 from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    and_,
-    exists,
     false,
-    func,
-    literal,
     not_,
-    select,
-    true,
 )
 
 from db.models import pipelines, processes, tasks, workers
@@ -33,12 +25,20 @@ from monitor.entities import (
     Task,
     TaskStatus,
     Worker,
-    fold,
 )
 from monitor.events import ChangeKind, Event
-from monitor.ids import kind_of
-
-Condition = ColumnElement[bool]
+from monitor.reading.conditions import (
+    FAILING,
+    LOST,
+    RUNNING,
+    Condition,
+    all_of,
+    contains,
+    in_ids,
+    in_values,
+    is_part,
+    of_one_name,
+)
 
 # The lists of a filter that an index begins with.
 Prefix = tuple[str, ...]
@@ -105,10 +105,10 @@ class PipelineFilter:
         return {}
 
     def where(self) -> Condition:
-        conditions = ((self.failing, FAILING), (self.running, _RUNNING), (self.lost, _LOST))
-        return _all(
-            _in_ids(pipelines.c.id, self.ids),
-            _contains(pipelines.c.name_folded, self.name_contains),
+        conditions = ((self.failing, FAILING), (self.running, RUNNING), (self.lost, LOST))
+        return all_of(
+            in_ids(pipelines.c.id, self.ids),
+            contains(pipelines.c.name_folded, self.name_contains),
             *(
                 holds if wanted else not_(holds)
                 for wanted, holds in conditions
@@ -127,31 +127,8 @@ class PipelineFilter:
             and (self.failing is None or entity.failing is self.failing)
             and (self.running is None or (entity.running > 0) is self.running)
             and (self.lost is None or (entity.workers_lost > 0) is self.lost)
-            and _is_part(self.name_contains, entity.name)
+            and is_part(self.name_contains, entity.name)
         )
-
-
-# Of a row of pipelines.
-_ended = processes.alias()
-FAILING = (
-    func.coalesce(
-        select(_ended.c.status)
-        .where(_ended.c.pipeline_id == pipelines.c.id, _ended.c.ended_at.is_not(None))
-        .order_by(_ended.c.ended_at.desc(), _ended.c.id.desc())
-        .limit(1)
-        .scalar_subquery(),
-        "",
-    )
-    == "ERROR"
-)
-_RUNNING = exists().where(
-    processes.c.pipeline_id == pipelines.c.id, processes.c.status == "RUNNING"
-)
-_LOST = exists().where(
-    workers.c.archived == false(),
-    workers.c.pipeline_id == pipelines.c.id,
-    workers.c.liveness == "LOST",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +150,13 @@ class WorkerFilter:
         return _given(pipeline_ids=self.pipeline_ids, liveness=self.liveness)
 
     def where(self) -> Condition:
-        return _all(
+        return all_of(
             workers.c.archived == false(),
-            _in_ids(workers.c.id, self.ids),
-            _in_ids(workers.c.pipeline_id, self.pipeline_ids),
-            _of_one_name(self.pipeline_ids),
-            _in(workers.c.liveness, self.liveness),
-            _contains(workers.c.name_folded, self.name_contains),
+            in_ids(workers.c.id, self.ids),
+            in_ids(workers.c.pipeline_id, self.pipeline_ids),
+            of_one_name(self.pipeline_ids),
+            in_values(workers.c.liveness, self.liveness),
+            contains(workers.c.name_folded, self.name_contains),
         )
 
     @property
@@ -192,7 +169,7 @@ class WorkerFilter:
             and (self.ids is None or entity.id in self.ids)
             and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
             and (self.liveness is None or entity.liveness in self.liveness)
-            and _is_part(self.name_contains, entity.name)
+            and is_part(self.name_contains, entity.name)
         )
 
 
@@ -224,11 +201,11 @@ class ProcessFilter:
         )
 
     def where(self) -> Condition:
-        return _all(
-            _in_ids(processes.c.id, self.ids),
-            _in_ids(processes.c.pipeline_id, self.pipeline_ids),
-            _in_ids(processes.c.worker_id, self.worker_ids),
-            _in(processes.c.status, self.status),
+        return all_of(
+            in_ids(processes.c.id, self.ids),
+            in_ids(processes.c.pipeline_id, self.pipeline_ids),
+            in_ids(processes.c.worker_id, self.worker_ids),
+            in_values(processes.c.status, self.status),
             None if self.stalled is None else processes.c.stalled.is_(self.stalled),
             None if self.started_after is None else processes.c.started_at > self.started_after,
             # Implied: where an index on updated_at is followed, it begins or ends there.
@@ -276,13 +253,13 @@ class TaskFilter:
         )
 
     def where(self) -> Condition:
-        return _all(
-            _in_ids(tasks.c.id, self.ids),
-            _in_ids(tasks.c.pipeline_id, self.pipeline_ids),
-            _in_ids(tasks.c.worker_id, self.worker_ids),
-            _in_ids(tasks.c.process_id, self.process_ids),
-            _in(tasks.c.status, self.status),
-            _contains(tasks.c.name_folded, self.name_contains),
+        return all_of(
+            in_ids(tasks.c.id, self.ids),
+            in_ids(tasks.c.pipeline_id, self.pipeline_ids),
+            in_ids(tasks.c.worker_id, self.worker_ids),
+            in_ids(tasks.c.process_id, self.process_ids),
+            in_values(tasks.c.status, self.status),
+            contains(tasks.c.name_folded, self.name_contains),
         )
 
     @property
@@ -297,7 +274,7 @@ class TaskFilter:
             and (self.worker_ids is None or entity.worker_id in self.worker_ids)
             and (self.process_ids is None or entity.process_id in self.process_ids)
             and (self.status is None or entity.status in self.status)
-            and _is_part(self.name_contains, entity.name)
+            and is_part(self.name_contains, entity.name)
         )
 
 
@@ -325,40 +302,3 @@ def split(matching: Any, prefixes: Sequence[Prefix]) -> tuple[Prefix | None, Seq
 
 def _given(**lists: Sequence[Any] | None) -> dict[str, Sequence[Any]]:
     return {name: tuple(dict.fromkeys(given)) for name, given in lists.items() if given is not None}
-
-
-def _all(*conditions: Condition | None) -> Condition:
-    return and_(true(), *(condition for condition in conditions if condition is not None))
-
-
-def _in(column: ColumnElement[str], values: Sequence[str] | None) -> Condition | None:
-    if values is None:
-        return None
-    if len(values) == 1:
-        # SQLite sorts what it finds by an IN, also of one value.
-        return column == str(values[0])
-    return column.in_([str(value) for value in values])
-
-
-def _in_ids(column: ColumnElement[str], ids: Sequence[str] | None) -> Condition | None:
-    # What can be no id is left out: MariaDB refuses to compare it with an ASCII column.
-    return None if ids is None else _in(column, [id_ for id_ in ids if kind_of(id_)])
-
-
-def _of_one_name(pipeline_ids: Sequence[str] | None) -> Condition | None:
-    """Implied by a single pipeline: for the index that begins with the name."""
-    if pipeline_ids is None or len(pipeline_ids) != 1 or not kind_of(pipeline_ids[0]):
-        return None
-    name = select(pipelines.c.name_folded).where(pipelines.c.id == pipeline_ids[0])
-    return workers.c.name_folded == name.scalar_subquery()
-
-
-def _contains(folded: ColumnElement[str], part: str | None) -> Condition | None:
-    if part is None:
-        return None
-    # INSTR knows no wildcards, so % and _ in a name mean themselves; both databases have it.
-    return func.instr(folded, literal(fold(part)), type_=Integer()) > 0
-
-
-def _is_part(part: str | None, name: str) -> bool:
-    return part is None or fold(part) in fold(name)

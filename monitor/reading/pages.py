@@ -18,7 +18,8 @@ from sqlalchemy import Column, ColumnElement, Row, Select, and_, or_, select
 
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of
-from monitor.reading.filters import Condition, Prefix
+from monitor.reading.conditions import Condition
+from monitor.reading.filters import Prefix
 
 T = TypeVar("T")
 

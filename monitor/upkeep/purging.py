@@ -16,7 +16,7 @@ from sqlalchemy import Select, and_, delete, func, or_, select, true
 from db import models
 from db.session import Database
 from monitor.processes import remove_processes
-from monitor.reading.filters import Condition
+from monitor.reading.conditions import Condition
 from monitor.reading.reads import reading
 from monitor.slots import SLOT_SECONDS
 from monitor.writing.transactions import Transactions
