@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from graph.context import GraphInfo
-from graph.execution.details import details_of, read_details, show_details
-from graph.execution.executor import AT_HAND, NotAtHand
+from graph.execution.details import read_details, show_details
+from graph.execution.executor import AT_HAND
 from graph.execution.selection import details_asked, selected_fields
 from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
 from graph.loaders import PageKey
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts
-from graph.types.node import Node, TaskDefinition, define_tasks
+from graph.types.node import (
+    Node,
+    TaskDefinition,
+    current_task_at_hand,
+    define_tasks,
+    details_at_hand,
+    worker_at_hand,
+)
 from monitor import entities
 from monitor.entities import MICROSECOND, Liveness, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
@@ -29,22 +36,6 @@ if TYPE_CHECKING:
     from graph.types.pipelines import Pipeline
 
 PipelineType = Annotated["Pipeline", strawberry.lazy("graph.types.pipelines")]
-
-
-def _current_task_at_hand(process: "Process") -> "Task | None":
-    if process.entity.task_count and process.loaded_current_task is None:
-        raise NotAtHand
-    return process.loaded_current_task
-
-
-def _details_at_hand(node: "Process | Task") -> str | None:
-    return details_of(node.entity)
-
-
-def _worker_at_hand(process: "Process") -> "Worker":
-    if process.loaded_worker is None:
-        raise NotAtHand
-    return process.loaded_worker
 
 
 @strawberry.type
@@ -165,11 +156,11 @@ class Process(Node):
             revision=process.revision,
         )
 
-    @strawberry.field(metadata={AT_HAND: _details_at_hand})
+    @strawberry.field(metadata={AT_HAND: details_at_hand})
     async def details(self, info: GraphInfo) -> str | None:
         return await read_details(info, self.entity, info.context.loaders.process)
 
-    @strawberry.field(metadata={AT_HAND: _worker_at_hand})
+    @strawberry.field(metadata={AT_HAND: worker_at_hand})
     async def worker(self, info: GraphInfo) -> Worker:
         if self.loaded_worker is not None:
             return self.loaded_worker
@@ -187,7 +178,7 @@ class Process(Node):
     @strawberry.field(
         description="The task that was last reported on; the first one while none was; null for a "
         "process without tasks.",
-        metadata={AT_HAND: _current_task_at_hand},
+        metadata={AT_HAND: current_task_at_hand},
     )
     async def current_task(self, info: GraphInfo) -> "Task | None":
         if self.entity.task_count == 0 or self.loaded_current_task is not None:
@@ -242,7 +233,7 @@ class Task(Node):
             revision=task.revision,
         )
 
-    @strawberry.field(metadata={AT_HAND: _details_at_hand})
+    @strawberry.field(metadata={AT_HAND: details_at_hand})
     async def details(self, info: GraphInfo) -> str | None:
         return await read_details(info, self.entity, info.context.loaders.task)
 
@@ -286,9 +277,7 @@ async def find_task(info: GraphInfo, id_: str) -> Task | None:
 async def load_with_rows(
     page: Page[entities.Process], info: GraphInfo, path: Sequence[str] = ("edges", "node")
 ) -> Connection[Process]:
-    """The page as a connection; what its document asks of every row, which stands under `path`, is
-    loaded for all at once.
-    """
+    """The page as a connection; what is asked of its rows, under `path`, is loaded all at once."""
     show_details(info, page.items, details_asked(info, *path))
     loaders = info.context.loaders
     connection = Connection.of(page, Process.of)

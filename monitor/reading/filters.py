@@ -3,11 +3,9 @@
 All given fields must match; a list matches any of its values; an empty list matches nothing.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import product
 from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import (
@@ -42,9 +40,6 @@ from monitor.reading.conditions import (
 
 # The lists of a filter that an index begins with.
 Prefix = tuple[str, ...]
-
-# Filters that one is split into at most; SQLite takes 500 parts in a statement.
-MAX_PARTS = 100
 
 
 class Filter(Protocol):
@@ -276,28 +271,6 @@ class TaskFilter:
             and (self.status is None or entity.status in self.status)
             and is_part(self.name_contains, entity.name)
         )
-
-
-def split(matching: Any, prefixes: Sequence[Prefix]) -> tuple[Prefix | None, Sequence[Any]]:
-    """By which of these prefixes of an index to read, and the filters that do so.
-
-    Each has one value in each field of the prefix; together they match the same, nothing twice.
-    The statuses that a filter does not name are all of them. None, and the filter itself, where ids
-    bound what can match, or nothing can.
-    """
-    given = matching.values()
-    if matching.is_bounded or any(not values for values in given.values()):
-        return None, [matching]
-    every = matching.EVERY | given
-    for known in (given, every):
-        for prefix in prefixes:
-            lists = [known[name] for name in prefix if name in known]
-            if len(lists) == len(prefix) and math.prod(map(len, lists)) <= MAX_PARTS:
-                return prefix, [
-                    replace(matching, **{n: (v,) for n, v in zip(prefix, chosen, strict=True)})
-                    for chosen in product(*lists)
-                ]
-    raise AssertionError("the last prefix has no field but the status")
 
 
 def _given(**lists: Sequence[Any] | None) -> dict[str, Sequence[Any]]:

@@ -7,10 +7,12 @@ https://relay.dev/graphql/connections.htm
 
 import base64
 import binascii
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import product
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
+# Filters that one is split into at most; SQLite takes 500 parts in a statement.
+MAX_PARTS = 100
 # Of the lists of filters, where the names are not the same.
 _COLUMNS = {"worker_ids": "worker_id", "pipeline_ids": "pipeline_id"}
 
@@ -194,3 +198,25 @@ def _instant(text: str) -> datetime:
     if instant.tzinfo is None:
         raise ValueError("a cursor's instant has an offset")
     return instant.astimezone(UTC)
+
+
+def split(matching: Any, prefixes: Sequence[Prefix]) -> tuple[Prefix | None, Sequence[Any]]:
+    """By which of these prefixes of an index to read, and the filters that do so.
+
+    Each has one value in each field of the prefix; together they match the same, nothing twice.
+    The statuses that a filter does not name are all of them. None, and the filter itself, where ids
+    bound what can match, or nothing can.
+    """
+    given = matching.values()
+    if matching.is_bounded or any(not values for values in given.values()):
+        return None, [matching]
+    every = matching.EVERY | given
+    for known in (given, every):
+        for prefix in prefixes:
+            lists = [known[name] for name in prefix if name in known]
+            if len(lists) == len(prefix) and math.prod(map(len, lists)) <= MAX_PARTS:
+                return prefix, [
+                    replace(matching, **{n: (v,) for n, v in zip(prefix, chosen, strict=True)})
+                    for chosen in product(*lists)
+                ]
+    raise AssertionError("the last prefix has no field but the status")

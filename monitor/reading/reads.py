@@ -22,8 +22,8 @@ from monitor.errors import Unavailable
 from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.reading.details import Budget, detailed, read_large
-from monitor.reading.filters import Filter, split
-from monitor.reading.pages import Listing, Order, Page, PageRequest
+from monitor.reading.filters import Filter
+from monitor.reading.pages import Listing, Order, Page, PageRequest, split
 
 T = TypeVar("T", Worker, Process, Task)
 L = TypeVar("L")
