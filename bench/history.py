@@ -3,13 +3,13 @@
 import asyncio
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
 from bench.parts import Parts
 from bench.report import Figure, say
@@ -18,6 +18,7 @@ from db import models
 from db.migrate import migrate
 from db.session import Database
 from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus
+from monitor.ids import pipeline_id
 from monitor.processes import end_process, start_process
 from monitor.tasks import update_task
 from monitor.workers import register_worker
@@ -30,6 +31,14 @@ TIMES = 1_000
 WORKERS = 5
 ROUNDS = 25
 PAGE = 10
+FEW_WORKERS = 50
+MANY_WORKERS = 50_000
+NAME = "bench"
+ORDERS = {
+    "workers": ("REGISTERED_AT", "LAST_SEEN_AT", "NAME"),
+    "processes": ("STARTED_AT", "UPDATED_AT"),
+    "tasks": ("CREATED_AT", "UPDATED_AT", "POSITION"),
+}
 NODES = {
     "workers": "id name status lastSeenAt counts { total }",
     "processes": "id status startedAt updatedAt progress",
@@ -55,18 +64,36 @@ async def measure(parts: Parts) -> list[Figure]:
     await fill(large, now)
     multiply(parts.mariadb, large.rsplit("/", 1)[1], TIMES)
     assert await _count(large) == FEW * TIMES
-    with parts.monitor(small) as few, parts.monitor(large) as many:
+    sizes = (f"{FEW:,}", f"{FEW * TIMES:,} processes")
+    figures = await _compare_all(parts, (small, large), sizes, _reads(workers, now))
+    return figures + await _measure_workers(parts, now)
+
+
+async def _measure_workers(parts: Parts, now: datetime) -> list[Figure]:
+    few, many = parts.new_database(), parts.new_database()
+    for url, times in ((few, FEW_WORKERS // WORKERS), (many, MANY_WORKERS // WORKERS)):
+        await fill(url, now)
+        multiply_workers(parts.mariadb, url.rsplit("/", 1)[1], times)
+    sizes = (f"{FEW_WORKERS:,}", f"{MANY_WORKERS:,} workers of one name")
+    reads = {"pipelines, every list of one": list(_pipelines())}
+    return await _compare_all(parts, (few, many), sizes, reads)
+
+
+async def _compare_all(
+    parts: Parts, urls: tuple[str, str], sizes: tuple[str, str], reads: Mapping[str, Sequence[Read]]
+) -> list[Figure]:
+    with parts.monitor(urls[0]) as few, parts.monitor(urls[1]) as many:
         connections = [
             Connection(*await asyncio.open_connection("127.0.0.1", server.port))
             for server in (few, many)
         ]
         figures = []
-        for name, reads in _reads(workers, now).items():
-            seconds = [await _compare(connections, read) for read in reads]
-            figures.append(_figure(name, seconds))
-            if len(reads) > 1:
+        for name, some in reads.items():
+            seconds = [await _compare(connections, read) for read in some]
+            figures.append(_figure(name, sizes, seconds))
+            if len(some) > 1:
                 worst = max(seconds, key=lambda pair: pair[1] / pair[0])
-                figures.append(_figure(f"{name}, the one that grows most", [worst]))
+                figures.append(_figure(f"{name}, the one that grows most", sizes, [worst]))
     return figures
 
 
@@ -80,10 +107,10 @@ async def _count(url: str) -> int:
     return count
 
 
-def _figure(name: str, seconds: Sequence[tuple[float, float]]) -> Figure:
+def _figure(name: str, sizes: tuple[str, str], seconds: Sequence[tuple[float, float]]) -> Figure:
     few, many = (statistics.fmean(column) * 1e3 for column in zip(*seconds, strict=True))
-    what = f"{name} at {FEW * TIMES:,} processes"
-    return Figure(what, "ms", many, 1.5, f"at {FEW:,}", few, lower_is_better=True)
+    what = f"{name} at {sizes[1]}"
+    return Figure(what, "ms", many, 1.5, f"at {sizes[0]}", few, lower_is_better=True)
 
 
 async def _compare(connections: Sequence[Connection], read: Read) -> tuple[float, float]:
@@ -107,7 +134,22 @@ def _reads(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
         "summary": [_query("{ summary { workersOnline processes { total } } }")],
         "activity of a day": [_query(activity)],
         "first pages, every order and filter": list(_pages(workers, now)),
+        "pipelines, every list of one": list(_pipelines()),
     }
+
+
+def _pipelines() -> Iterator[Read]:
+    """What is shown of pipelines, and of one: its workers and runs in every order."""
+    shown = (
+        "name failing counts { total } workerCounts { total } latestProcess { status } "
+        "recentProcesses { status }"
+    )
+    for filter_ in ("", "failing: true", "running: false", "lost: false"):
+        yield _query(f"{{ pipelines(filter: {{{filter_}}}) {{ edges {{ node {{ {shown} }} }} }} }}")
+    one = f"pipelineIds: {json.dumps([pipeline_id(NAME)])}"
+    for kind, fields in ORDERS.items():
+        for field, direction in product(fields, ("ASC", "DESC")):
+            yield _query(_page(kind, one, field, direction))
 
 
 def _query(query: str) -> Read:
@@ -129,20 +171,19 @@ def _pages(workers: Sequence[str], now: datetime) -> list[Read]:
             *(f"workerIds: {one}, status: [ERROR]", 'nameContains: "ste"'),
         ],
     }
-    orders = {
-        "workers": ("REGISTERED_AT", "LAST_SEEN_AT", "NAME"),
-        "processes": ("STARTED_AT", "UPDATED_AT"),
-        "tasks": ("CREATED_AT", "UPDATED_AT", "POSITION"),
-    }
     return [
-        _query(
-            f"{{ {kind}(first: {PAGE}, filter: {{{filter_}}}, "
-            f"orderBy: {{field: {field}, direction: {direction}}}) "
-            f"{{ edges {{ node {{ {NODES[kind]} }} }} }} }}"
-        )
+        _query(_page(kind, filter_, field, direction))
         for kind in NODES
-        for filter_, field, direction in product(filters[kind], orders[kind], ("ASC", "DESC"))
+        for filter_, field, direction in product(filters[kind], ORDERS[kind], ("ASC", "DESC"))
     ]
+
+
+def _page(kind: str, filter_: str, field: str, direction: str) -> str:
+    return (
+        f"{{ {kind}(first: {PAGE}, filter: {{{filter_}}}, "
+        f"orderBy: {{field: {field}, direction: {direction}}}) "
+        f"{{ edges {{ node {{ {NODES[kind]} }} }} }} }}"
+    )
 
 
 async def fill(url: str, now: datetime) -> list[str]:
@@ -155,7 +196,7 @@ async def fill(url: str, now: datetime) -> list[str]:
         tx = Transaction(connection, memory=memory, shard=0, now=start)
         steps = [TaskDefinition("step", "v1")]
         workers = [
-            register_worker.body(tx, name="bench", version="v1", task_definitions=steps).id
+            register_worker.body(tx, name=NAME, version="v1", task_definitions=steps).id
             for _ in range(WORKERS)
         ]
         await tx.store(silently=True)
@@ -177,30 +218,55 @@ async def fill(url: str, now: datetime) -> list[str]:
 
 
 def multiply(server: MariaDb, database: str, times: int) -> None:
-    """Copies all processes into each of so many hours before; counts and totals with them."""
+    """Copies all processes into each of so many hours before; what is counted of them, too."""
     copies = f"seq_1_to_{times - 1}"
-    back = "- INTERVAL seq HOUR"
 
     def new_id(column: str, kept: int) -> str:
         # The last group of the UUID becomes the number of the copy.
         return f"CONCAT(LEFT({column}, {kept}), LPAD(LOWER(HEX(seq)), 12, '0'))"
 
-    process_id, task_id = new_id("{0}", 32), new_id("{0}", 29)
+    def copied(table: Table, order: str, **changed: str) -> str:
+        earlier = {c.name: f"{c.name} - INTERVAL seq HOUR" for c in table.c if c.name[-3:] == "_at"}
+        columns = {c.name: c.name for c in table.c} | earlier | changed
+        return (
+            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(columns.values())} "
+            f"FROM {table.name} JOIN {copies} ORDER BY seq DESC, {order};"
+        )
+
+    def multiplied(table: Table, *names: str) -> str:
+        sums = ", ".join(f"{name} = {name} * {times}" for name in names)
+        return f"UPDATE {table.name} SET {sums};"
+
+    ended, runtime = ("succeeded", "failed"), "runtime_microseconds"
+    process_id, current_task_id = new_id("id", 32), new_id("current_task_id", 29)
+    task_id, of_process = new_id("id", 29), new_id("process_id", 32)
+    statements = (
+        copied(models.processes, "started_at", id=process_id, current_task_id=current_task_id),
+        copied(models.tasks, "created_at", id=task_id, process_id=of_process),
+        copied(models.activity, "slot_at"),
+        copied(models.durations, "slot_at"),
+        multiplied(models.workers, *ended, runtime),
+        multiplied(models.pipeline_figures, *ended, runtime),
+        multiplied(models.totals, *ended),
+    )
     say(f"writing {FEW * times:,} processes and as many tasks")
     server.execute(
-        f"""USE {database}; SET unique_checks = 0, foreign_key_checks = 0;
-        INSERT INTO processes SELECT {process_id.format("id")}, worker_id, status, stalled,
-            task_count, ended_task_count, {task_id.format("current_task_id")},
-            started_at {back}, updated_at {back}, ended_at {back}, details, revision
-            FROM processes JOIN {copies} ORDER BY seq DESC, started_at;
-        INSERT INTO tasks SELECT {task_id.format("id")}, {process_id.format("process_id")},
-            worker_id, name, name_folded, version, position, status, created_at {back},
-            started_at {back}, updated_at {back}, ended_at {back}, details, revision
-            FROM tasks JOIN {copies} ORDER BY seq DESC, created_at;
-        INSERT INTO activity SELECT worker_id, slot_seconds, slot_at {back}, shard, started,
-            succeeded, failed, runtime_microseconds FROM activity JOIN {copies};
-        UPDATE workers SET succeeded = succeeded * {times}, failed = failed * {times},
-            runtime_microseconds = runtime_microseconds * {times};
-        UPDATE totals SET succeeded = succeeded * {times}, failed = failed * {times};
-        ANALYZE TABLE processes, tasks, activity;"""
+        f"USE {database}; SET unique_checks = 0, foreign_key_checks = 0; {' '.join(statements)} "
+        "ANALYZE TABLE processes, tasks, activity, durations;"
+    )
+
+
+def multiply_workers(server: MariaDb, database: str, times: int) -> None:
+    """Copies all workers, without their processes: scripts that registered and ended."""
+    columns = {column.name: column.name for column in models.workers.c}
+    columns |= dict.fromkeys(("running", "succeeded", "failed", "runtime_microseconds"), "0")
+    columns["id"] = "CONCAT(LEFT(id, 31), LPAD(LOWER(HEX(seq)), 12, '0'))"
+    columns["liveness"] = "'FINISHED'"
+    columns["registered_at"] = "registered_at - INTERVAL seq MINUTE"
+    say(f"writing {WORKERS * times:,} workers of one name")
+    server.execute(
+        f"USE {database}; INSERT INTO workers ({', '.join(columns)}) "
+        f"SELECT {', '.join(columns.values())} FROM workers JOIN seq_1_to_{times - 1}; "
+        f"UPDATE pipeline_figures SET workers_finished = {WORKERS * (times - 1)}; "
+        f"UPDATE totals SET workers_finished = {WORKERS * (times - 1)}; ANALYZE TABLE workers;"
     )
