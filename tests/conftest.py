@@ -150,6 +150,8 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         token=[TOKEN],
         read_token=[READ_TOKEN],
         MONITOR_DATA_DIR=tmp_path,
+        # What a test stores is old, and looked after while it runs.
+        MONITOR_ARCHIVE_AFTER_DAYS=0,
     )
 
 
