@@ -15,6 +15,8 @@ from tests.conftest import serving
 from tests.factories import register, start
 from tests.monitor.reports import in_time
 
+pytestmark = pytest.mark.in_time
+
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PLENTY = 1_000_000
 

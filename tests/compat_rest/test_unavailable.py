@@ -23,6 +23,8 @@ from tests.factories import Run, register, report, start
 from tests.monitor.reports import in_time
 from tests.servers import MariaDb
 
+pytestmark = pytest.mark.in_time
+
 
 @pytest.fixture(scope="module")
 def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:

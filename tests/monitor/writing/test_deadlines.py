@@ -16,6 +16,8 @@ from monitor.writing.statistics import Refusal, Statistics
 from tests.monitor.proxy import Proxy
 from tests.monitor.reports import count_rows, in_time, register, replica, until_writable
 
+pytestmark = pytest.mark.in_time
+
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 MEBIBYTE = 1024 * 1024
 

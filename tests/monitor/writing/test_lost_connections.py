@@ -18,6 +18,8 @@ from tests.monitor.proxy import Proxy
 from tests.monitor.reports import count_rows, in_time, register, replica
 from tests.servers import free_port
 
+pytestmark = pytest.mark.in_time
+
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 
 

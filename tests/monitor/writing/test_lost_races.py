@@ -181,6 +181,7 @@ async def test_a_lock_that_is_waited_for_too_long_is_asked_for_again(database: D
     assert (await count_rows(database))["processes"] == 1
 
 
+@pytest.mark.in_time
 @ON_MARIADB
 async def test_a_lock_that_is_never_given_back_is_given_up(database: Database) -> None:
     give_up_locks_after(database, 0)

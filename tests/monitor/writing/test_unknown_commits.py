@@ -26,7 +26,7 @@ from tests.monitor.reports import (
 
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 
-pytestmark = ON_MARIADB
+pytestmark = [ON_MARIADB, pytest.mark.in_time]
 
 REFUSALS = {
     "deadlock": 1213,
