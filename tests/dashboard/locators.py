@@ -8,5 +8,10 @@ def row(tab: Page, table: str, id_: str) -> Locator:
     return tab.locator(f'#{table} .ag-row[row-id="{id_}"]')
 
 
+def nothing_to_show(tab: Page, table: str) -> Locator:
+    """What a table says in place of rows; AG Grid says it a second time to screen readers."""
+    return tab.locator(f"#{table} .ag-overlay-no-rows-center")
+
+
 def connection(tab: Page) -> Locator:
     return tab.locator("#connection")

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from dashboard.address import ProcessList
 from dashboard.api import MAX_SUBSCRIPTIONS
 from tests.conftest import TOKEN
-from tests.dashboard.locators import connection, row
+from tests.dashboard.locators import connection, nothing_to_show, row
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
 
@@ -38,7 +38,7 @@ async def test_a_list_that_cannot_be_loaded_says_why_and_is_not_live(
     await expect(said).to_contain_text("Not loaded: after: is not a cursor", timeout=15_000)
     await expect(connection(tab)).to_have_text("Not up to date: processes")
     await expect(tab.locator('[data-panel="workers"]')).to_have_text("")
-    await expect(tab.locator("#processes").get_by_text("No process to show.")).to_have_count(0)
+    await expect(nothing_to_show(tab, "processes")).to_have_count(0)
     await tab.get_by_role("button", name="First page").click()
     await expect(connection(tab)).to_have_text("Live", timeout=15_000)
     await expect(said).to_have_text("")
@@ -59,7 +59,7 @@ async def test_nothing_is_claimed_before_it_is_known(tab: Page, reporter: Report
     assert await tab.evaluate("[...window.claims]") == []
     empty = reporter.register("claimed-without-processes")
     await tab.goto(f"/?worker={empty}")
-    await expect(tab.get_by_text("No process to show.")).to_be_visible(timeout=15_000)
+    await expect(nothing_to_show(tab, "processes")).to_be_visible(timeout=15_000)
 
 
 async def test_a_process_whose_details_are_too_large_together_is_shown_without_them(
