@@ -1,4 +1,4 @@
-# The pages in front of GraphQL and REST, from npm packages.
+# What browsers load from npm packages: the pages in front of GraphQL and REST, the chart.
 FROM node:24-slim AS explorer
 WORKDIR /build
 COPY explorer/ explorer/
@@ -20,6 +20,7 @@ COPY compat_rest/ compat_rest/
 COPY dashboard/ dashboard/
 COPY db/ db/
 COPY --from=explorer /build/graph/static/ graph/static/
+COPY --from=explorer /build/dashboard/assets/uplot/ dashboard/assets/uplot/
 RUN /opt/process-monitor/bin/pip install --no-deps . \
     && /opt/process-monitor/bin/pip check \
     && /opt/process-monitor/bin/pip uninstall --yes pip

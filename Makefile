@@ -13,7 +13,7 @@ help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
 		printf 'make %-9s %s\n' "$$name" "$$text"; done
 
-install: $(VENV_STAMP) $(EXPLORER_STAMP) ## Everything the project needs, in .venv and graph/static
+install: $(VENV_STAMP) $(EXPLORER_STAMP) ## Everything the project needs, in .venv, graph/static and dashboard/assets/uplot
 
 run: install ## Start the API and the dashboard (ARGS="..." go to `process-monitor up`)
 	@exec .venv/bin/process-monitor up $(ARGS)
@@ -40,7 +40,7 @@ services: ## Make sure that the programs the tests start are there
 	@scripts/services
 
 clean: ## Remove everything that can be made again
-	rm -rf .venv graph/static explorer/node_modules tests/node/node_modules dist bench-results \
+	rm -rf .venv graph/static dashboard/assets/uplot explorer/node_modules tests/node/node_modules dist bench-results \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

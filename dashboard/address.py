@@ -2,12 +2,18 @@
 
 import base64
 import binascii
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Self
 from urllib.parse import parse_qs
 
 MAX_ID_CHARACTERS = 128
+MAX_NAME_CHARACTERS = 256
+MAX_START_CHARACTERS = 1024
+
+# Where one begins: everything by pipelines, all workers, or all runs.
+VIEWS = ("overview", "workers", "runs")
 # Length of the chart, and of its slots, by the word in the URL.
 RANGES = {
     "1h": (timedelta(hours=1), timedelta(minutes=1)),
@@ -21,77 +27,144 @@ PERIODS = {
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
 }
-STATUSES = {"all": None, "running": "RUNNING", "failed": "ERROR", "succeeded": "SUCCESS"}
+# What is asked of the API, by the word in the URL.
+STATUSES: dict[str, dict[str, object]] = {
+    "all": {},
+    "running": {"status": ["RUNNING"]},
+    "stalled": {"stalled": True},
+    "failed": {"status": ["ERROR"]},
+    "succeeded": {"status": ["SUCCESS"]},
+}
+CONDITIONS: dict[str, dict[str, object]] = {
+    "all": {},
+    "running": {"running": True},
+    "failing": {"failing": True},
+    "lost": {"lost": True},
+}
+PRESENCES: dict[str, dict[str, object]] = {
+    "all": {},
+    "alive": {"liveness": ["ALIVE"]},
+    "finished": {"liveness": ["FINISHED"]},
+    "lost": {"liveness": ["LOST"]},
+}
 ORDERS = ("newest", "errors")
 
 
 @dataclass(frozen=True)
-class ProcessList:
-    """Which processes of a worker, in which order, and from where on."""
+class Start:
+    """Where a page of a list begins: behind a row of one of the parts that the list consists of."""
 
-    worker: str
-    status: str = "all"
-    period: str = "any"
-    order: str = "newest"
+    part: int = 0
+    cursor: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What cannot be read is the beginning."""
+        try:
+            part, _, cursor = base64.urlsafe_b64decode(text + "==").decode().partition(":")
+            return cls(int(part), cursor or None)
+        except (binascii.Error, ValueError):
+            return cls()
+
+    def __str__(self) -> str:
+        """The word for it in the URL."""
+        text = f"{self.part}:{self.cursor or ''}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class PipelineList:
+    """Which pipelines, and from where on; what needs a person first, then by name."""
+
+    name: str = ""
+    condition: str = "all"
     start: str = ""
 
-    @property
-    def after(self) -> tuple[bool, str | None]:
-        """Whether it starts behind the errors, which come first; the cursor it starts after.
 
-        A start that cannot be read is the beginning.
-        """
-        try:
-            text = base64.urlsafe_b64decode(self.start + "==").decode()
-        except (binascii.Error, ValueError):
-            return False, None
-        part, _, cursor = text.partition(":")
-        if part not in ("first", "rest") or not cursor:
-            return False, None
-        return part == "rest", cursor
+@dataclass(frozen=True)
+class WorkerList:
+    """Which workers, newest first, and from where on."""
 
-    @staticmethod
-    def start_after(part: str, cursor: str) -> str:
-        """The word for a start after a cursor of `first` or `rest`."""
-        return base64.urlsafe_b64encode(f"{part}:{cursor}".encode()).decode().rstrip("=")
+    pipeline: str | None = None
+    name: str = ""
+    presence: str = "all"
+    start: str = ""
+
+
+@dataclass(frozen=True)
+class ProcessList:
+    """Which processes, in which order, and from where on: of a worker, a pipeline, or all."""
+
+    worker: str | None = None
+    pipeline: str | None = None
+    status: str = "all"
+    period: str = "any"
+    version: str = ""
+    order: str = "newest"
+    start: str = ""
 
 
 @dataclass(frozen=True)
 class Address:
-    """The view of a tab."""
+    """The view of a tab.
 
+    A worker is shown among all workers, a pipeline on a page of its own; a process beside the list
+    that it was found in, or else those of its pipeline.
+    """
+
+    view: str = "overview"
+    pipeline: str | None = None
     worker: str | None = None
     process: str | None = None
     range: str = "1h"
-    processes: ProcessList | None = None
+    pipelines: PipelineList = PipelineList()
+    workers: WorkerList = WorkerList()
+    processes: ProcessList = ProcessList()
     # As it was written, for the browser to know it again.
     search: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, search: str) -> "Address":
         """Reads a query string; what is not known in it counts as not given."""
-        given = {key: values[-1] for key, values in parse_qs(search.lstrip("?")).items()}
-
-        def word(name: str, known: Container[str], default: str) -> str:
-            value = given.get(name, default)
-            return value if value in known else default
-
-        worker = given.get("worker", "")[:MAX_ID_CHARACTERS] or None
+        given = _Given(search)
+        pipeline, worker = given.text("pipeline"), given.text("worker")
+        name = given.text("name", MAX_NAME_CHARACTERS) or ""
+        # Of the list that one begins with; `start` is of the processes.
+        start = given.text("from", MAX_START_CHARACTERS) or ""
         return cls(
+            "workers" if worker else given.word("view", VIEWS),
+            pipeline,
             worker,
-            given.get("process", "")[:MAX_ID_CHARACTERS] or None,
-            word("range", RANGES, "1h"),
+            given.text("process"),
+            given.word("range", RANGES),
+            PipelineList(name, given.word("show", CONDITIONS), start),
+            WorkerList(pipeline, name, given.word("presence", PRESENCES), start),
             ProcessList(
                 worker,
-                word("status", STATUSES, "all"),
-                word("period", PERIODS, "any"),
-                word("order", ORDERS, "newest"),
-                given.get("start", "")[:1024],
-            )
-            if worker
-            else None,
+                None if worker else pipeline,
+                given.word("status", STATUSES),
+                given.word("period", PERIODS),
+                given.text("version", MAX_NAME_CHARACTERS) or "",
+                given.word("order", ORDERS),
+                given.text("start", MAX_START_CHARACTERS) or "",
+            ),
             search,
         )
+
+
+class _Given:
+    """The parameters of a query string, each as it was given last."""
+
+    def __init__(self, search: str) -> None:
+        self._values = {key: values[-1] for key, values in parse_qs(search.lstrip("?")).items()}
+
+    def text(self, name: str, most: int = MAX_ID_CHARACTERS) -> str | None:
+        return self._values.get(name, "")[:most] or None
+
+    def word(self, name: str, known: Collection[str]) -> str:
+        """One of the known words, else the first of them."""
+        value = self._values.get(name, "")
+        return value if value in known else next(iter(known))
 
 
 def instant(at: datetime) -> str:

@@ -22,6 +22,7 @@ from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
 from dashboard.door.hosts import Hosts
 from dashboard.door.signin import Attempts
+from dashboard.finding import Finding
 from dashboard.tabs import Tabs, loaded, whole
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
@@ -53,6 +54,7 @@ def create_dashboard(
     mirror = Mirror(Api(url, token))
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(server, mirror)
+    server.add_route("/find", Finding(mirror.api).answer)
     dash = _create_dash(server, has_sign_in=password is not None)
     _add_callbacks(dash, mirror)
     add_browser_functions(dash)
@@ -113,7 +115,7 @@ def _create_dash(server: FastAPI, *, has_sign_in: bool) -> Dash:
         assets_folder="assets",
         assets_url_path=assets_path(),
         # It would load each as a classic script.
-        assets_path_ignore=[f"^{SCRIPTS}$"],
+        assets_path_ignore=[f"^({SCRIPTS}|uplot)$"],
         add_log_handler=False,
         suppress_callback_exceptions=True,
     )

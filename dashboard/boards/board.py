@@ -42,6 +42,8 @@ class Board(ABC):
         self.known_at: float | None = None
         # Set when changes cannot keep it right: it has to be asked for again.
         self.stale = asyncio.Event()
+        # Set when parts of it were told too briefly: `complete` asks for these.
+        self.incomplete = asyncio.Event()
         self.version = 0
         # What was drawn of this version, for all tabs.
         self.drawings: dict[str, Any] = {}
@@ -51,7 +53,7 @@ class Board(ABC):
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        """What tells its changes; none: it is asked for again after changes of workers."""
+        """What tells its changes; none: it is asked for again now and then."""
         return []
 
     @property
@@ -78,6 +80,10 @@ class Board(ABC):
     @abstractmethod
     async def load(self, api: Api) -> None:
         """Asks for everything anew. Raises ApiGone."""
+
+    async def complete(self, api: Api) -> None:  # noqa: ARG002  # who asks for parts needs it
+        """Asks for the parts that were told too briefly; else for everything. Raises ApiGone."""
+        self.stale.set()
 
     def age(self) -> bool:
         """Lets go of what the clock took out of it; whether there was anything."""

@@ -65,7 +65,9 @@ class Follower:
         if not board.is_followed:
             self._settle()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._age())] if board.ages else []
+            tasks = [group.create_task(self._complete())]
+            if board.ages:
+                tasks.append(group.create_task(self._age()))
             if board.is_followed:
                 tasks += [group.create_task(self._listen(each)) for each in board.subscriptions]
             else:
@@ -100,6 +102,16 @@ class Follower:
                 await self._api.connected()
             finally:
                 settling.cancel()
+
+    async def _complete(self) -> None:
+        """Asks for what was told too briefly, as much as came together."""
+        board = self._board
+        while True:
+            await board.incomplete.wait()
+            board.incomplete.clear()
+            await board.complete(self._api)
+            board.touch()
+            await self._sleep(board.pause_seconds)
 
     async def _age(self) -> None:
         while True:

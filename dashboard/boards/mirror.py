@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from dashboard.address import ProcessList
+from dashboard.address import PipelineList, ProcessList, WorkerList
 from dashboard.api import Api
 from dashboard.boards.board import Board
+from dashboard.boards.figures import FiguresBoard
 from dashboard.boards.following import Follower
-from dashboard.boards.overview import FiguresBoard, WorkersBoard
-from dashboard.boards.processes import ProcessBoard, ProcessesBoard
+from dashboard.boards.pipelines import PipelineBoard, PipelinesBoard
+from dashboard.boards.process import ProcessBoard
+from dashboard.boards.processes import ProcessesBoard
 from dashboard.boards.runs import RunsBoard
+from dashboard.boards.workers import WorkerBoard, WorkersBoard
 from dashboard.supervision import Supervisor
 
 # A board outlives its last tab a little: tabs are reloaded, and fallen-back ones ask every 15 s.
@@ -26,7 +29,6 @@ class Mirror:
 
     def __init__(self, api: Api) -> None:
         self.api = api
-        self.workers = WorkersBoard(self._wake_figures)
         self._supervisor = Supervisor()
         self._boards: dict[Hashable, Board] = {}
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
@@ -42,21 +44,34 @@ class Mirror:
         return {"status": "ok" if is_fresh else "degraded", "api": of_api, "faults": faults}
 
     async def run(self) -> None:
-        """Follows the workers, whom every tab shows; and ends everything when it is cancelled."""
+        """Keeps the connection, for ever; and ends everything when it is cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                keeping = self._supervisor.keep("api", "The connection to the API", self.api.run)
-                group.create_task(keeping)
-                group.create_task(self.follow("workers", self.workers))
+            await self._supervisor.keep("api", "The connection to the API", self.api.run)
         finally:
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def figures(self, range_: str, worker: str | None) -> FiguresBoard:
+    def figures(self, range_: str, pipeline: str | None, worker: str | None) -> FiguresBoard:
         """The board of the totals and the chart."""
-        key = ("figures", range_, worker)
-        return self._open(key, lambda: FiguresBoard(range_, worker, self.workers))
+        key = ("figures", range_, pipeline, worker)
+        return self._open(key, lambda: FiguresBoard(range_, pipeline, worker))
+
+    def pipelines(self, wanted: PipelineList) -> PipelinesBoard:
+        """The board of a page of pipelines."""
+        return self._open(wanted, lambda: PipelinesBoard(wanted))
+
+    def pipeline(self, pipeline: str) -> PipelineBoard:
+        """The board of a pipeline."""
+        return self._open(("pipeline", pipeline), lambda: PipelineBoard(pipeline))
+
+    def workers(self, wanted: WorkerList) -> WorkersBoard:
+        """The board of a page of workers."""
+        return self._open(wanted, lambda: WorkersBoard(wanted))
+
+    def worker(self, worker: str) -> WorkerBoard:
+        """The board of a worker."""
+        return self._open(("worker", worker), lambda: WorkerBoard(worker))
 
     def processes(self, wanted: ProcessList) -> ProcessesBoard:
         """The board of a page of processes."""
@@ -66,9 +81,9 @@ class Mirror:
         """The board of a process."""
         return self._open(("process", process), lambda: ProcessBoard(process))
 
-    def runs(self, worker: str) -> RunsBoard:
-        """The board of the processes of a worker that ended last."""
-        return self._open(("runs", worker), lambda: RunsBoard(worker))
+    def runs(self, pipeline: str) -> RunsBoard:
+        """The board of the processes of a pipeline that ended last."""
+        return self._open(("runs", pipeline), lambda: RunsBoard(pipeline))
 
     def _open(self, key: Hashable, create: Callable[[], AnyBoard]) -> AnyBoard:
         board = self._boards.get(key)
@@ -96,11 +111,6 @@ class Mirror:
                 self._tasks.pop(key).cancel()
 
         loop.call_later(LINGER_SECONDS, close)
-
-    def _wake_figures(self) -> None:
-        for board in self._boards.values():
-            if isinstance(board, FiguresBoard):
-                board.stale.set()
 
 
 @contextmanager

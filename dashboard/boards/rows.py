@@ -12,45 +12,92 @@ def by_id(nodes: Iterable[Node]) -> dict[str, Node]:
     return {node["id"]: node for node in nodes}
 
 
+def pipeline_row(node: Node) -> Row:
+    """A row of the pipelines' table."""
+    runs = node["recentProcesses"]
+    outcomes, runtime, counts = node["outcomes"], node["runtime"], node["workerCounts"]
+    return {
+        "id": node["id"],
+        "name": node["name"],
+        "status": pipeline_state(node),
+        "running": node["counts"]["running"],
+        "lost": counts["lost"],
+        "stalled": sum(run["stalled"] for run in runs),
+        "ended": next((_end(run) for run in runs if run["endedAt"]), None),
+        "ticks": [tick(run) for run in reversed(runs)],
+        "share": outcomes["successRate"],
+        "ends": outcomes["succeeded"] + outcomes["failed"],
+        "p50": runtime["p50Seconds"],
+        "p95": runtime["p95Seconds"],
+        "alive": counts["alive"],
+        "started": runs[0]["startedAt"] if runs else None,
+    }
+
+
+def pipeline_state(node: Node) -> str:
+    """What is the matter with it, the worst first; IDLE while it has run nothing yet."""
+    if node["workerCounts"]["lost"]:
+        return "LOST"
+    if node["failing"]:
+        return "ERROR"
+    if node["counts"]["running"]:
+        return "RUNNING"
+    return "SUCCESS" if node["counts"]["succeeded"] else "IDLE"
+
+
+def tick(run: Node) -> Row:
+    """A run as a mark of its outcome."""
+    return {
+        "id": run["id"],
+        "status": state(run),
+        "started": run["startedAt"],
+        "runtime": run["runtimeSeconds"] if run["endedAt"] else None,
+    }
+
+
+def _end(run: Node) -> Row:
+    return {"status": run["status"], "at": run["endedAt"]}
+
+
 def worker_row(node: Node) -> Row:
     """A row of the workers' table."""
     counts = node["counts"]
-    ended = counts["succeeded"] + counts["failed"]
     return {
         "id": node["id"],
         "name": node["name"],
         "version": node["version"],
         "status": node["liveness"],
-        "reason": _reason(node),
+        "reason": reason(node),
+        "registered": node["registeredAt"],
         "seen": node["lastSeenAt"],
         "total": counts["total"],
         "running": counts["running"],
-        "succeeded": counts["succeeded"],
         "failed": counts["failed"],
-        "share": counts["failed"] / ended if ended else None,
         "mean": node["averageRuntimeSeconds"],
     }
 
 
-def _reason(worker: Node) -> str:
+def reason(worker: Node) -> str:
     """Why its silence is judged so, without how long it had been silent by then."""
     if worker["liveness"] == "ALIVE":
         return ""
     return str(worker["livenessReason"]).partition("; ")[2]
 
 
-def process_row(node: Node, rank: str) -> Row:
-    """A row of the processes' table; `rank` sorts as the list is ordered."""
+def process_row(node: Node) -> Row:
+    """A row of the processes' table."""
     step = node["currentTask"]
     return {
         "id": node["id"],
+        # Known a moment after it was told.
+        "pipeline": node["pipeline"]["name"] if node.get("pipeline") else "",
         "status": state(node),
         "progress": node["progress"],
         "step": f"{step['position']} {step['name']}" if step else "",
+        "version": node["version"],
         "started": node["startedAt"],
         # None: it runs, and the browser counts on.
         "runtime": node["runtimeSeconds"] if node["endedAt"] else None,
-        "rank": rank,
     }
 
 

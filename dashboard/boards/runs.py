@@ -6,32 +6,33 @@ from dashboard.api import Api
 from dashboard.boards.board import Board, Event, Subscription
 from dashboard.boards.rows import Node, by_id
 
-# Ended runs that a process is seen beside.
+# Ended runs that a process is seen beside, and those on the page of a pipeline.
 COMPARED = 10
+SHOWN = 30
 # Steps of theirs that are asked for, from the first one on; besides, those that failed.
 STEPS = 100
 
 
 class RunsBoard(Board):
-    """The processes of a worker that ended last, with what a run is compared with.
+    """The processes of a pipeline that ended last, with what a run is compared with.
 
     Each has as `tasks` its first STEPS ones, and those that failed.
     """
 
-    # A busy worker ends many a second, and people read this.
+    # A busy pipeline ends many a second, and people read this.
     pause_seconds = 2.0
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, pipeline: str) -> None:
         super().__init__()
-        self.worker = worker
+        self.pipeline = pipeline
         self._runs: dict[str, Node] = {}
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        return [Subscription("run_ends", {"worker": self.worker}, self._apply)]
+        return [Subscription("run_ends", {"pipeline": self.pipeline}, self._apply)]
 
     async def load(self, api: Api) -> None:
-        data = await api.query("runs", worker=self.worker, size=COMPARED + 1)
+        data = await api.query("runs", pipeline=self.pipeline, size=SHOWN)
         runs = by_id(edge["node"] for edge in data["processes"]["edges"])
         new = [id_ for id_ in runs if id_ not in self._runs]
         tasks = await _steps(api, new) if new else {}
@@ -40,6 +41,11 @@ class RunsBoard(Board):
             run["tasks"] = tasks[id_] if id_ in tasks else self._runs[id_]["tasks"]
         self._runs = runs
         self.cursor, self.is_loaded = data["feedCursor"], True
+
+    @property
+    def runs(self) -> list[Node]:
+        """Newest first, SHOWN at most."""
+        return list(self._runs.values())
 
     def beside(self, process: str) -> list[Node] | None:
         """The other ones, newest first, COMPARED at most; None while they are not known."""

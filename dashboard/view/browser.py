@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import ClientsideFunction, Dash, Input, Output
 
-CHOICES = ("range", "name", "presence", "state", "period", "order")
-
+# The controls, in the order of CONTROLS in assets/scripts/address.js.
+CHOICES = (
+    *("range", "pipeline-name", "condition", "worker-name", "presence"),
+    *("state", "period", "order"),
+)
 # By the names of the functions in assets/scripts/main.js.
 ALWAYS: dict[str, list[Any]] = {
     "tick": [
@@ -18,11 +21,8 @@ ALWAYS: dict[str, list[Any]] = {
     ],
     "show": [
         Output("trail", "children"),
+        Output("dashboard", "data-view"),
         Output("dashboard", "data-level"),
-        Output("processes-title", "children"),
-        Output("next-page", "disabled"),
-        Output("first-page", "disabled"),
-        Output("page-note", "children"),
         Input("shown", "data"),
         Input("location", "search"),
     ],
@@ -31,18 +31,13 @@ ALWAYS: dict[str, list[Any]] = {
         Output("activity-title", "children"),
         Input("slots", "data"),
     ],
+    "runtimes": [Output("runtimes-box", "hidden"), Input("runtimes", "data")],
     "scheme": [Output("provider", "forceColorScheme"), Input("theme", "value")],
     "fill": [*(Output(name, "value") for name in CHOICES), Input("location", "search")],
-    "filter": [Output("workers", "filterModel"), Input("location", "search")],
 }
 AFTER_CHANGES: dict[str, list[Any]] = {
     "take": [Output("taken", "data"), Input("told", "data")],
-    "choose": [
-        *(Input(name, "value") for name in CHOICES),
-        Input("next-page", "n_clicks"),
-        Input("first-page", "n_clicks"),
-        State("shown", "data"),
-    ],
+    "choose": [Input(name, "value") for name in CHOICES],
 }
 
 

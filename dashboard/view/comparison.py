@@ -1,4 +1,4 @@
-"""A process beside those of its worker that ended last: the runtimes of each step."""
+"""A process beside those of its pipeline that ended last: the runtimes of each step."""
 
 from statistics import median
 
@@ -6,6 +6,7 @@ from dash import html
 
 from dashboard.boards.rows import Node
 from dashboard.view.attributes import attributes
+from dashboard.view.links import link
 from dashboard.view.words import NOTHING, Content, duration, moment, runtime
 
 FAILED_MARK = " ✕"
@@ -90,10 +91,5 @@ def _tone(node: Node) -> str:
     return f"run-{node['status'].lower()}"
 
 
-def _link_to(run: Node) -> html.Button:
-    return html.Button(
-        moment(run["startedAt"], "clock"),
-        className="link",
-        title="Show this run",
-        **attributes(data_process=run["id"]),
-    )
+def _link_to(run: Node) -> html.A:
+    return link(moment(run["startedAt"], "clock"), title="Show this run", process=run["id"])

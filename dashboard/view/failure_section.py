@@ -48,11 +48,11 @@ def _before(runs: list[Node] | None, failed: Node | None) -> str:
     if runs is None:
         return "Loading the other runs …"
     if not runs:
-        return "No other run of this worker has ended yet."
+        return "No other run of this pipeline has ended yet."
     failures = [run for run in runs if run["status"] == "ERROR"]
     if not failures:
         which = "other latest run" if len(runs) == 1 else f"{len(runs)} other latest runs"
-        return f"The {which} of this worker succeeded."
+        return f"The {which} of this pipeline succeeded."
     told = f"{len(failures)} of the {len(runs)} other latest runs failed"
     if len(runs) == 1:
         told = "The other latest run failed"

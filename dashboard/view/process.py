@@ -3,16 +3,17 @@
 from dash import html
 
 from dashboard.boards.board import Board
-from dashboard.boards.processes import ProcessBoard
+from dashboard.boards.process import ProcessBoard
 from dashboard.boards.rows import Node, Row, state
 from dashboard.boards.runs import STEPS, RunsBoard
 from dashboard.view.comparison import comparison
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.failure import read_failure
 from dashboard.view.failure_section import failure_section
-from dashboard.view.words import Content, badge, copy_button, moment, runtime
+from dashboard.view.links import link
+from dashboard.view.words import Content, badge, copy_button, moment, runtime, tail
 
-PARTS = ("facts", "failure", "comparison")
+PROCESS_PARTS = ("facts", "failure", "comparison")
 
 
 def process_parts(board: ProcessBoard, runs: RunsBoard | None) -> dict[str, Drawn]:
@@ -21,7 +22,7 @@ def process_parts(board: ProcessBoard, runs: RunsBoard | None) -> dict[str, Draw
     Where the time went is drawn by the browser, of the rows of the tasks.
     """
     others = runs.beside(board.id) if runs else None
-    beside = (runs.worker, runs.version) if runs else None
+    beside = (runs.pipeline, runs.version) if runs else None
     return {
         "facts": draw_once(board, "facts", board.version, lambda: _facts(board)),
         "failure": draw_once(
@@ -71,12 +72,40 @@ def _facts(board: ProcessBoard) -> Content:
                 html.Span(["started ", moment(process["startedAt"])]),
                 html.Span(["runs for " if running else "took ", runtime(process)]),
                 html.Span(f"{process['progress']:.0%} of its tasks ended"),
+                html.Span(f"version {process['version']}"),
+                *_whose(board),
                 copy_button(process["id"], "Copy id"),
             ],
             className="facts",
         ),
+        *_remarks(board, process),
         *([] if board.has_all_details else [_where_details_are()]),
     ]
+
+
+def _whose(board: ProcessBoard) -> Content:
+    """Its pipeline and its worker."""
+    if board.pipeline is None or board.worker is None:
+        return []
+    pipeline, worker, process = board.pipeline, board.worker, board.id
+    return [
+        html.Span(["pipeline ", link(pipeline["name"], pipeline=pipeline["id"])]),
+        html.Span(["by worker ", link(tail(worker["id"]), worker=worker["id"], process=process)]),
+    ]
+
+
+def _remarks(board: ProcessBoard, process: Node) -> Content:
+    """What is out of the ordinary with it."""
+    said = []
+    if process["stalled"]:
+        why = (board.worker or {}).get("livenessReason")
+        said.append(f"Stalled: its worker is lost{f' ({why})' if why else ''}.")
+    if process["recovered"]:
+        said.append(
+            "Recovered: its worker never heard that it had started, and went on under the ids of "
+            "the run before. It was opened by its first report."
+        )
+    return [html.P(text, className="remark") for text in said]
 
 
 def _where_details_are() -> html.P:

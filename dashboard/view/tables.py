@@ -1,4 +1,4 @@
-"""The three tables: their columns, and how AG Grid behaves in them."""
+"""The tables: their columns, and how AG Grid behaves in them."""
 
 from typing import Any
 
@@ -19,47 +19,76 @@ NUMBER = {"type": "rightAligned", "width": 92, "minWidth": 70}
 MOMENT = {"cellRenderer": "Moment", "width": 112, "minWidth": 90}
 RUNTIME = {"cellRenderer": "Runtime", "type": "rightAligned", "width": 104, "minWidth": 84}
 
-WORKERS = [
+# Keeps the order of the list while rows come and change.
+RANK = {"field": "rank", "hide": True, "sort": "asc"}
+
+PIPELINES = [
+    {"field": "name", "headerName": "Pipeline", "minWidth": 140, "flex": 2},
+    {"field": "status", "headerName": "Now", "cellRenderer": "Now", "minWidth": 190, "flex": 2},
     {
-        "field": "name",
-        "headerName": "Worker",
-        "minWidth": 130,
-        "flex": 2,
-        "filter": True,
-        "sort": "asc",
+        "field": "ticks",
+        "headerName": "Latest runs",
+        "cellRenderer": "Ticks",
+        "cellDataType": False,
+        "width": 272,
     },
-    {"field": "status", "headerName": "Status", **STATUS, "filter": True},
+    {
+        "field": "share",
+        "headerName": "Success, 24 h",
+        "cellRenderer": "Success",
+        **NUMBER,
+        "width": 110,
+    },
+    {"field": "p50", "headerName": "p50", **RUNTIME},
+    {"field": "p95", "headerName": "p95", **RUNTIME},
+    {"field": "alive", "headerName": "Alive", **NUMBER},
+    {"field": "started", "headerName": "Last run", **MOMENT, "cellRenderer": "Ago"},
+    RANK,
+]
+WORKERS = [
+    {"field": "name", "headerName": "Worker", "minWidth": 130, "flex": 2},
+    {"field": "status", "headerName": "Status", **STATUS},
+    {"field": "reason", "headerName": "Why", "minWidth": 120, "flex": 2, "tooltipField": "reason"},
     {"field": "running", "headerName": "Running", **NUMBER},
     {"field": "failed", "headerName": "Failed", **NUMBER},
-    {"field": "share", "headerName": "Failed %", "cellRenderer": "Share", **NUMBER},
     {"field": "total", "headerName": "Runs", **NUMBER},
     {"field": "mean", "headerName": "Mean time", **RUNTIME},
     {"field": "seen", "headerName": "Last seen", **MOMENT, "cellRenderer": "Seen"},
+    {"field": "registered", "headerName": "Registered", **MOMENT},
     {"field": "version", "headerName": "Version", "width": 92, "minWidth": 70},
+    RANK,
 ]
 PROCESSES = [
+    {"field": "pipeline", "headerName": "Pipeline", "minWidth": 130, "flex": 1, "hide": True},
     {"field": "status", "headerName": "Status", **STATUS},
     {"field": "progress", "headerName": "Progress", "cellRenderer": "Progress", "width": 112},
     {"field": "step", "headerName": "Step", "minWidth": 100, "flex": 1},
     {"field": "started", "headerName": "Started", **MOMENT},
     {"field": "runtime", "headerName": "Runtime", **RUNTIME},
+    {"field": "version", "headerName": "Version", "width": 92, "minWidth": 70},
     {"field": "id", "headerName": "Id", "cellRenderer": "Id", "width": 110},
-    # Keeps the order of the list while rows come and change.
-    {"field": "rank", "hide": True, "sort": "desc"},
+    RANK,
 ]
 TASKS = [
-    {"field": "position", "headerName": "#", "width": 56, "minWidth": 44, "sort": "asc"},
-    {"field": "name", "headerName": "Task", "minWidth": 110, "flex": 1},
-    {"field": "status", "headerName": "Status", **STATUS},
-    {"field": "started", "headerName": "Started", **MOMENT},
-    {"field": "runtime", "headerName": "Runtime", **RUNTIME},
-    {"field": "version", "headerName": "Version", "width": 84, "minWidth": 70},
+    {
+        "field": "position",
+        "sortable": True,
+        "headerName": "#",
+        "width": 56,
+        "minWidth": 44,
+        "sort": "asc",
+    },
+    {"field": "name", "sortable": True, "headerName": "Task", "minWidth": 110, "flex": 1},
+    {"field": "status", "sortable": True, "headerName": "Status", **STATUS},
+    {"field": "started", "sortable": True, "headerName": "Started", **MOMENT},
+    {"field": "runtime", "sortable": True, "headerName": "Runtime", **RUNTIME},
+    {"field": "version", "sortable": True, "headerName": "Version", "width": 84, "minWidth": 70},
 ]
 
 
-# A click sorts; sorting and filtering stay as they are while rows change.
+# Pages of a list have its order: a click on a head would sort the page alone.
 COLUMN = {
-    "sortable": True,
+    "sortable": False,
     "resizable": True,
     "suppressHeaderMenuButton": True,
     "suppressHeaderFilterButton": True,

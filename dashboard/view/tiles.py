@@ -1,14 +1,20 @@
-"""The totals, a tile each."""
+"""The totals, a tile each; each leads to what it counts."""
 
 from dash import html
 
-from dashboard.boards.overview import FiguresBoard
+from dashboard.boards.figures import FiguresBoard
+from dashboard.view.links import search
 from dashboard.view.words import NOTHING, Content
 
-TILES = (
-    *("Workers alive", "Workers lost", "Running", "Stalled"),
-    *("Failed, last hour", "Success rate, last hour"),
-)
+# Name → the parameters of the view that it leads to.
+TILES: dict[str, dict[str, str]] = {
+    "Running": {"view": "runs", "status": "running"},
+    "Failed, last hour": {"view": "runs", "status": "failed", "period": "1h"},
+    "Stalled": {"view": "runs", "status": "stalled"},
+    "Workers lost": {"view": "workers", "presence": "lost"},
+    "Workers alive": {"view": "workers", "presence": "alive"},
+    "Success rate, last hour": {"view": "runs", "period": "1h"},
+}
 
 
 def empty_tiles() -> Content:
@@ -23,18 +29,19 @@ def tiles(board: FiguresBoard) -> Content:
     ended = succeeded + failed
     workers, stalled = summary["workerCounts"], summary["stalledProcesses"]
     values = [
-        (f"{workers['alive']:,}", ""),
-        (f"{workers['lost']:,}", "lost" if workers["lost"] else ""),
         (f"{summary['processes']['running']:,}", ""),
-        (f"{stalled:,}", "stalled" if stalled else ""),
         (f"{failed:,}", "error" if failed else ""),
+        (f"{stalled:,}", "stalled" if stalled else ""),
+        (f"{workers['lost']:,}", "lost" if workers["lost"] else ""),
+        (f"{workers['alive']:,}", ""),
         (f"{succeeded / ended:.1%}" if ended else NOTHING, ""),
     ]
     return [_tile(name, *value) for name, value in zip(TILES, values, strict=True)]
 
 
-def _tile(name: str, value: str, tone: str) -> html.Div:
-    return html.Div(
+def _tile(name: str, value: str, tone: str) -> html.A:
+    return html.A(
         [html.Span(name, className="tile-name"), html.Span(value, className="tile-value")],
         className=f"tile tone-{tone}" if tone else "tile",
+        href=search(**TILES[name]),
     )

@@ -1,15 +1,18 @@
 """What an address shows: the boards, and what the browser is told of them."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
-from dashboard.address import Address, ProcessList
+from dashboard.address import Address
 from dashboard.boards.board import Board
 from dashboard.boards.mirror import Mirror
 from dashboard.boards.rows import Row
 from dashboard.view.drawing import Drawn, draw_once
-from dashboard.view.process import PARTS, process_parts, reports
+from dashboard.view.pipeline import PIPELINE_PARTS, pipeline_parts, runtimes
+from dashboard.view.process import PROCESS_PARTS, process_parts, reports
 from dashboard.view.tiles import tiles
+from dashboard.view.worker import worker_facts
 
 Props = dict[tuple[str, str], Drawn]
 Tables = dict[str, dict[str, Row]]
@@ -24,12 +27,36 @@ class View:
         self._mirror = mirror
         self.address = address
         self.process = mirror.process(address.process) if address.process else None
-        worker = address.worker or (self.process.worker if self.process else None)
-        wanted = address.processes or (ProcessList(worker) if worker else None)
-        self.worker = worker
-        self.processes = mirror.processes(wanted) if wanted else None
-        self.runs = mirror.runs(worker) if worker and self.process else None
-        self.figures = mirror.figures(address.range, worker)
+        of_process = self.process.pipeline["id"] if self.process and self.process.pipeline else None
+        # The pipeline that the view is about; a process that was named alone is shown in its own.
+        is_alone = self.process and address.view == "overview"
+        self.subject = address.pipeline or (of_process if is_alone else None)
+        self.has_page = address.view == "overview" and bool(self.subject)
+        self.pipelines = mirror.pipelines(address.pipelines) if self.is_overview else None
+        self.pipeline = mirror.pipeline(self.subject) if self.has_page and self.subject else None
+        self.worker = mirror.worker(address.worker) if address.worker else None
+        self._open_lists()
+        compared = of_process or (self.subject if self.has_page else None)
+        self.runs = mirror.runs(compared) if compared else None
+        subject = None if address.worker else self.subject
+        self.figures = mirror.figures(address.range, subject, address.worker)
+
+    def _open_lists(self) -> None:
+        mirror, address = self._mirror, self.address
+        of_subject = replace(address.workers, pipeline=self.subject)
+        has_workers = address.view == "workers" or self.has_page
+        self.workers = mirror.workers(of_subject) if has_workers else None
+        wanted = address.processes
+        if self.has_page:
+            wanted = replace(wanted, pipeline=self.subject)
+        has_processes = address.view == "runs" or self.has_page or address.worker
+        self.processes = mirror.processes(wanted) if has_processes else None
+
+    @property
+    def is_overview(self) -> bool:
+        """Whether the list of pipelines is in sight."""
+        address = self.address
+        return address.view == "overview" and not (address.pipeline or address.process)
 
     @property
     def boards(self) -> list[Board]:
@@ -37,14 +64,19 @@ class View:
 
     @property
     def is_settled(self) -> bool:
-        """False when a process was named without its worker, which is known by now."""
-        return self.worker is not None or self.process is None or self.process.worker is None
+        """False when a process was named without what it belongs to, which is known by now."""
+        if self.process is None or self.process.pipeline is None:
+            return True
+        return self.runs is not None
 
     def _panels(self) -> dict[str, Board]:
         """The boards by the names of the panels that show them."""
         panels: dict[str, Board | None] = {
             "activity": self.figures,
-            "workers": self._mirror.workers,
+            "pipelines": self.pipelines,
+            "pipeline": self.pipeline,
+            "workers": self.workers,
+            "worker": self.worker,
             "processes": self.processes,
             "process": self.process,
             "comparison": self.runs,
@@ -54,7 +86,8 @@ class View:
     def tables(self) -> Tables:
         """The rows of each table and list, by id."""
         return {
-            "workers": dict(self._mirror.workers.rows),
+            "pipelines": self.pipelines.rows if self.pipelines else {},
+            "workers": self.workers.rows if self.workers else {},
             "processes": self.processes.rows if self.processes else {},
             "tasks": dict(self.process.rows) if self.process else {},
             "reports": reports(self.process) if self.process else {},
@@ -62,40 +95,73 @@ class View:
 
     def loading(self) -> list[str]:
         """The tables of which nothing is known yet, not even that they are empty."""
-        # The worker of a process has to be found before its processes are asked for.
-        processes = self.processes or self.process
-        boards = {"workers": self._mirror.workers, "processes": processes, "tasks": self.process}
+        boards = {
+            "pipelines": self.pipelines,
+            # The pipeline of a process has to be found before its lists are asked for.
+            "workers": self.workers or self.process,
+            "processes": self.processes or self.process,
+            "tasks": self.process,
+        }
         return [name for name, board in boards.items() if board and not board.is_loaded]
 
     def props(self) -> Props:
         """Everything else that is shown, except what changes with time alone."""
-        name = self._mirror.workers.name_of(self.worker)
+        first = self.pipelines or self.workers
         shown = {
-            "worker": self.worker,
-            "workerName": name,
+            "view": self.address.view,
+            "pipeline": self.subject,
+            "pipelineName": self._name_of_pipeline(),
+            "worker": self.address.worker,
+            "workerName": self._name_of_worker(),
             "process": self.address.process,
             "nextStart": self.processes.next_start if self.processes else None,
+            "nextFrom": first.next_start if first else None,
             "times": self._times(),
         }
-        return self._figures(name) | self._process() | {("shown", "data"): Drawn.of(shown)}
+        parts = self._figures() | self._pipeline() | self._worker() | self._process()
+        return parts | {("shown", "data"): Drawn.of(shown)}
 
-    def _figures(self, name: str | None) -> Props:
+    def _name_of_pipeline(self) -> str | None:
+        """None while it is not known."""
+        known = (self.pipeline.pipeline if self.pipeline else None) or (
+            self.process.pipeline if self.process else None
+        )
+        return str(known["name"]) if known else None
+
+    def _name_of_worker(self) -> str | None:
+        worker = self.worker.worker if self.worker else None
+        return str(worker["name"]) if worker else None
+
+    def _figures(self) -> Props:
         board = self.figures
         if not board.is_loaded:  # until then what was shown stays, with its title
             return {}
+        of_subject = self.has_page or self.address.view == "runs"
+        of_pipeline = self._name_of_pipeline() if of_subject and self.subject else None
+        name = self._name_of_worker() or of_pipeline
         return {
             ("tiles", "children"): draw_once(board, "tiles", board.version, lambda: tiles(board)),
             ("slots", "data"): draw_once(
                 board,
                 "slots",
                 (board.version, name),
-                lambda: {"worker": name, "slots": board.chart},
+                lambda: {"subject": name, "slots": board.chart},
             ),
         }
 
+    def _pipeline(self) -> Props:
+        board = self.pipeline
+        parts = pipeline_parts(board, self.runs) if board else {}
+        drawn = {(name, "children"): parts.get(name, NOTHING) for name in PIPELINE_PARTS}
+        return drawn | {("runtimes", "data"): runtimes(board) if board else NOTHING}
+
+    def _worker(self) -> Props:
+        facts = worker_facts(self.worker) if self.worker else NOTHING
+        return {("worker-facts", "children"): facts}
+
     def _process(self) -> Props:
         parts = process_parts(self.process, self.runs) if self.process else {}
-        return {(name, "children"): parts.get(name, NOTHING) for name in PARTS}
+        return {(name, "children"): parts.get(name, NOTHING) for name in PROCESS_PARTS}
 
     def _times(self) -> dict[str, str | None] | None:
         """When the process began and ended: the length of its timeline."""

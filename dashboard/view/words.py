@@ -19,12 +19,18 @@ WORDS = {
     "SUCCESS": "Succeeded",
     "ERROR": "Failed",
     "STALLED": "Stalled",
+    "IDLE": "Idle",
 }
 
 
 def badge(status: str) -> html.Span:
     """A status by icon and word; the style sheet gives the icon."""
     return html.Span(WORDS[status], className=f"status status-{status.lower()}")
+
+
+def tail(id_: str) -> str:
+    """The end of an id, which tells it from others."""
+    return f"…{id_[-8:]}"
 
 
 def moment(at: str | None, form: str = "full") -> html.Time:

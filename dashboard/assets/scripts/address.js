@@ -1,26 +1,41 @@
 /* The address: which view it names, and how choices change it. */
 
-import { causes, showAddress } from "./dash.js";
+import { showAddress } from "./dash.js";
 
-// In the order of the controls that `fill` and `choose` serve.
-const USUAL = {
-  range: "1h",
-  name: "",
-  presence: "all",
-  status: "all",
-  period: "any",
-  order: "newest",
-};
+// The controls, in the order that `fill` and `choose` have; the parameter of each, what it is when
+// nothing is chosen, and where the page begins that another choice has begin anew.
+const CONTROLS = [
+  { name: "range", usual: "1h" },
+  { name: "name", usual: "", begin: "from" }, // of pipelines
+  { name: "show", usual: "all", begin: "from" },
+  { name: "name", usual: "", begin: "from" }, // of workers
+  { name: "presence", usual: "all", begin: "from" },
+  { name: "status", usual: "all", begin: "start" },
+  { name: "period", usual: "any", begin: "start" },
+  { name: "order", usual: "newest", begin: "start" },
+];
 
-const parameters = () => new URLSearchParams(window.location.search);
+export const parameters = () => new URLSearchParams(window.location.search);
 
 /** Shows something else; parameters without a value go. */
-export function go(changes, { replace = false } = {}) {
+export function go(changes, options) {
   const wanted = parameters();
   for (const [name, value] of Object.entries(changes)) {
     if (value) wanted.set(name, value);
     else wanted.delete(name);
   }
+  goTo(wanted, options);
+}
+
+/** Shows the view of a link; how long the time shown is stays. */
+export function follow(search) {
+  const wanted = new URLSearchParams(search);
+  const range = parameters().get("range");
+  if (range && !wanted.get("range")) wanted.set("range", range);
+  goTo(wanted);
+}
+
+function goTo(wanted, { replace = false } = {}) {
   const text = wanted.toString();
   const search = text ? `?${text}` : "";
   if (search === window.location.search) return;
@@ -31,32 +46,19 @@ export function go(changes, { replace = false } = {}) {
 /** The values of the controls for an address. */
 export function fill(search) {
   const address = new URLSearchParams(search || "");
-  return Object.keys(USUAL).map((name) => address.get(name) || USUAL[name]);
+  return CONTROLS.map(({ name, usual }) => address.get(name) || usual);
 }
 
-/** Goes where the controls and the buttons of the pager say. */
-export function choose(range, name, presence, status, period, order, next, first, shown) {
-  const cause = causes();
-  if (cause.includes("next-page")) return void go({ start: shown.nextStart });
-  if (cause.includes("first-page")) return void go({ start: null });
-  const chosen = { range, name: name || "", presence, status, period, order };
+/** Goes where the controls say that say something else than the address. */
+export function choose(...values) {
+  const said = fill(window.location.search);
   const changes = {};
-  for (const [key, value] of Object.entries(chosen))
-    changes[key] = value === USUAL[key] ? null : value;
-  // `fill` writes the choices of an address here as well; only other ones begin a new list.
-  const address = parameters();
-  if (["status", "period", "order"].some((key) => (changes[key] || null) !== address.get(key)))
-    changes.start = null;
-  go(changes, { replace: cause.includes("name") });
-}
-
-/** The filter of the workers' table for an address. */
-export function filter(search) {
-  const address = new URLSearchParams(search || "");
-  const model = {};
-  if (address.get("name"))
-    model.name = { filterType: "text", type: "contains", filter: address.get("name") };
-  if (["alive", "finished", "lost"].includes(address.get("presence")))
-    model.status = { filterType: "text", type: "equals", filter: address.get("presence") };
-  return model;
+  CONTROLS.forEach(({ name, usual, begin }, index) => {
+    const value = values[index] || "";
+    if (value === said[index]) return;
+    changes[name] = value === usual ? null : value;
+    if (begin) changes[begin] = null;
+  });
+  // Each letter of a name would be a step back.
+  go(changes, { replace: "name" in changes });
 }

@@ -1,7 +1,7 @@
 /* Cells of the tables, by the names that the columns give their renderers. */
 
 import { write } from "./ticking.js";
-import { duration } from "./time.js";
+import { duration, moment } from "./time.js";
 
 const WORDS = {
   ALIVE: "Alive",
@@ -12,6 +12,7 @@ const WORDS = {
   SUCCESS: "Succeeded",
   ERROR: "Failed",
   STALLED: "Stalled",
+  IDLE: "Idle",
 };
 
 const element = (...parts) => window.React.createElement(...parts);
@@ -39,9 +40,57 @@ export const Runtime = ({ value, data }) => {
     : "–";
 };
 
-export const Share = ({ value }) =>
+export const Ago = ({ value }) =>
+  value ? element("span", { "data-ago": value, ref: fill, key: value, title: value }) : "–";
+
+// What a pipeline does, and how its latest run that ended did.
+export const Now = ({ value, data }) => {
+  const counts = { LOST: data.lost, RUNNING: data.running };
+  const count = counts[value] > 1 ? ` ${counts[value]}` : "";
+  const look = { key: "status", className: `status status-${value.toLowerCase()}` };
+  const parts = [element("span", look, WORDS[value] + count)];
+  if (data.stalled) parts.push(element("span", { key: "stalled" }, `${data.stalled} stalled`));
+  else if (data.running && value !== "RUNNING")
+    parts.push(element("span", { key: "running" }, `${data.running} running`));
+  if (data.ended) parts.push(ended(data.ended, value));
+  return element("span", { className: "now" }, parts);
+};
+
+function ended({ status, at }, said) {
+  const word = status === "ERROR" ? "last one failed " : "last one ok ";
+  const since = element("span", { key: at, "data-ago": at, ref: fill });
+  return element("span", { key: "ended" }, status === said ? "" : word, since);
+}
+
+// The latest runs, the newest to the right: shape and colour say how each ended.
+export const Ticks = ({ value, data }) =>
+  element(
+    "span",
+    { className: "ticks" },
+    value.map(({ id, status, started, runtime }) =>
+      element("a", {
+        key: id,
+        className: `tick tick-${status.toLowerCase()}`,
+        href: `?${new URLSearchParams({ pipeline: data.id, process: id })}`,
+        title: tip(status, started, runtime),
+        "aria-label": tip(status, started, runtime),
+        tabIndex: -1, // a row has twenty; its page has them as well
+      })
+    )
+  );
+
+function tip(status, started, runtime) {
+  const took = isKnown(runtime) ? `, took ${duration(runtime)}` : "";
+  return `${WORDS[status]}, started ${moment(started)}${took}`;
+}
+
+export const Success = ({ value, data }) =>
   isKnown(value)
-    ? element("span", { className: value ? "some" : "" }, `${(100 * value).toFixed(1)}%`)
+    ? element(
+        "span",
+        { className: value < 1 ? "some" : "", title: `of ${data.ends} that ended in 24 h` },
+        `${(100 * value).toFixed(1)}%`
+      )
     : "–";
 
 export const Progress = ({ value, data }) => {

@@ -22,7 +22,7 @@ export function chart(told) {
   const ended = `${total("succeeded")} succeeded, ${total("failed")} failed`;
   return [
     `Activity: ${begun}, ${ended} in the time shown`,
-    told.worker ? `Activity of ${told.worker}` : "Activity",
+    told.subject ? `Activity of ${told.subject}` : "Activity",
   ];
 }
 

@@ -27,17 +27,6 @@ export function showAddress(search) {
 /** What a function for several outputs returns for those that stay as they are. */
 export const unchanged = () => window.dash_clientside.no_update;
 
-/** The ids of the components whose change had Dash call a function. */
-export function causes() {
-  try {
-    const { triggered } = window.dash_clientside.callback_context;
-    return triggered.map(({ prop_id }) => prop_id.split(".")[0]);
-  } catch (error) {
-    warn("dash_clientside.callback_context", error);
-    return [];
-  }
-}
-
 /** Has Dash forget what a tab was told: it keeps all of it, to undo it, which nobody asks for. */
 export function forget() {
   try {

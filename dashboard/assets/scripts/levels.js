@@ -1,49 +1,111 @@
-/* The levels of the view: overview, a worker, a process; their titles, and the trail back. */
+/* The levels of the view: where one is, what is titled how, and the trail back. */
 
+import { parameters } from "./address.js";
 import { draw } from "./chart.js";
+import { findGrid } from "./dash.js";
 import { markLoading } from "./loading.js";
+import { markPages } from "./pages.js";
 import { DRAWN_MILLISECONDS, select } from "./selection.js";
 import { setTimes } from "./tasks.js";
 import { moveOn } from "./ticking.js";
 
-/** Trail, level, title of the list, and whether it has pages behind and before this one. */
+const VIEWS = { overview: "Overview", runs: "Runs", workers: "Workers" };
+
+/** Trail, view and level. */
 export function show(shown, search) {
   select(shown);
   setTimes(shown && shown.times);
   markLoading();
-  setTimeout(draw, DRAWN_MILLISECONDS);
-  setTimeout(moveOn, DRAWN_MILLISECONDS);
   const address = new URLSearchParams(search || "");
-  const worker = address.get("worker") || (shown && shown.worker);
-  const process = address.get("process");
-  const name = (shown && shown.workerName) || "Worker";
-  const start = address.get("start");
-  document.title = title(shown && shown.workerName, process);
-  return [
-    trail(worker && name, process),
-    process ? "2" : worker ? "1" : "0",
-    worker ? `Processes of ${name}` : "Processes",
-    !(shown && shown.nextStart),
-    !start,
-    start ? "An older page" : "",
-  ];
+  const place = placeOf(address, shown || {});
+  document.title = [...place.names.toReversed(), "Process Monitor"].join(" · ");
+  setTimeout(settle, DRAWN_MILLISECONDS, place, shown);
+  return [trail(place, address), place.view, place.level];
 }
 
-/** The title of the document: what is looked at, first. */
-function title(worker, process) {
-  return [process && `Process ${tail(process)}`, worker, "Process Monitor"].filter(Boolean).join(" · ");
+/** What is left to do once React has drawn it. */
+function settle(place, shown) {
+  writeTitles(place);
+  markPages(shown);
+  markView(place);
+  draw();
+  moveOn();
+}
+
+/** The view (a pipeline is one), its level, and the names on the way there. */
+function placeOf(address, { pipelineName, workerName }) {
+  const [process, worker] = [address.get("process"), address.get("worker")];
+  let view = worker ? "workers" : address.get("view") || "overview";
+  if (!(view in VIEWS)) view = "overview";
+  const isPipeline = view === "overview" && Boolean(process || address.get("pipeline"));
+  const names = [];
+  if (isPipeline) names.push(pipelineName || "Pipeline");
+  if (worker) names.push(workerName || "Worker");
+  const level = process ? "2" : worker || isPipeline ? "1" : "0";
+  if (process) names.push(`Run ${tail(process)}`);
+  return { root: view, view: isPipeline ? "pipeline" : view, level, names, worker, pipelineName };
 }
 
 const tail = (id) => `…${id.slice(-8)}`;
 
-function trail(worker, process) {
-  const crumbs = worker ? [crumb("Overview", "overview"), crumb(worker, "worker", !process)] : [];
-  if (process) crumbs.push(crumb(`Process ${tail(process)}`, "process", true));
+function trail({ root, names }, address) {
+  if (!names.length) return [];
+  const crumbs = [crumb(VIEWS[root], root === "overview" ? {} : { view: root })];
+  const last = names.length - 1;
+  names.forEach((name, index) => {
+    const to = index === last ? null : backTo(address);
+    crumbs.push(crumb(name, to));
+  });
   return crumbs;
 }
 
-function crumb(text, level, current) {
-  const props = { children: text, className: "crumb", type: "button", "data-go": level };
-  if (current) props["aria-current"] = "page";
-  return { type: "Button", namespace: "dash_html_components", props };
+/** The parameters of the level before a process. */
+function backTo(address) {
+  const back = Object.fromEntries(address);
+  delete back.process;
+  if (!back.worker && !back.pipeline && !back.view) back.pipeline = pipelineShown();
+  return back;
+}
+
+const pipelineShown = () => document.getElementById("dashboard")?.dataset.pipeline || "";
+
+function crumb(text, to) {
+  const props = { children: text, className: "crumb" };
+  if (!to) return { type: "Span", namespace: "dash_html_components", props: { ...props, "aria-current": "page" } };
+  props.href = `?${new URLSearchParams(to)}`;
+  return { type: "A", namespace: "dash_html_components", props };
+}
+
+function writeTitles({ view, worker, names, pipelineName }) {
+  const whose = view === "pipeline" || worker ? names[0] : pipelineName;
+  write("processes-title", whose ? `Runs of ${whose}` : "Runs");
+  write("workers-title", view === "pipeline" && whose ? `Workers of ${whose}` : "Workers");
+  write("pipeline-title", (view === "pipeline" && whose) || "Pipeline");
+}
+
+function write(id, text) {
+  const place = document.getElementById(id);
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+/** Marks the view in the header; shows the columns and filters that make sense in it. */
+function markView({ root, view, worker }) {
+  const wanted = root === "overview" ? "" : `view=${root}`;
+  for (const link of document.querySelectorAll("#views a")) {
+    const isHere = link.getAttribute("href") === `?${wanted}`;
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  showColumns("processes", ["pipeline"], view === "runs");
+  showColumns("processes", ["version", "id"], view === "runs" || Boolean(worker));
+  showColumns("workers", ["name", "failed", "mean", "registered"], view === "workers");
+  const [version, chip] = [parameters().get("version"), document.getElementById("version-chip")];
+  if (!chip) return;
+  chip.hidden = !version;
+  chip.textContent = version ? `Version ${version} ✕` : "";
+  chip.dataset.drop = "version";
+}
+
+function showColumns(table, columns, isShown) {
+  findGrid(table)?.setColumnsVisible(columns, isShown);
 }

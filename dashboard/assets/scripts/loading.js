@@ -4,8 +4,9 @@ import { findGrid } from "./dash.js";
 
 // What in the address makes another list of them.
 const NAMES = {
-  workers: [],
-  processes: ["worker", "status", "period", "order", "start"],
+  pipelines: ["name", "show", "from"],
+  workers: ["pipeline", "name", "presence", "from"],
+  processes: ["view", "pipeline", "worker", "status", "period", "version", "order", "start"],
   tasks: ["process"],
 };
 
@@ -30,7 +31,8 @@ export function markLoading() {
 function isOther(table) {
   if (search === null) return true;
   const [shown, wanted] = [search, window.location.search].map((text) => new URLSearchParams(text));
-  // A process alone finds its worker.
-  const names = wanted.get("worker") ? NAMES[table] : [...NAMES[table], "process"];
+  // A process alone finds its pipeline.
+  const isFound = ["view", "pipeline", "worker"].some((name) => wanted.get(name));
+  const names = isFound ? NAMES[table] : [...NAMES[table], "process"];
   return names.some((name) => shown.get(name) !== wanted.get(name));
 }

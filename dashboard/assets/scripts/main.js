@@ -1,19 +1,21 @@
 /* What the browser does by itself, under the names by which Dash and AG Grid call it. */
 
-import { choose, fill, filter } from "./address.js";
-import "./buttons.js";
+import { choose, fill } from "./address.js";
 import * as cells from "./cells.js";
 import { chart } from "./chart.js";
 import { tick } from "./connection.js";
+import "./find.js";
 import { show } from "./levels.js";
+import "./links.js";
 import { take } from "./rows.js";
+import { runtimes } from "./runtimes.js";
 import { markSelection, openRow, openRowByKey } from "./selection.js";
 import { scheme } from "./theme.js";
 
 const provide = (name, parts) => Object.assign((window[name] ??= {}), parts);
 
 provide("dash_clientside", {
-  monitor: { choose, chart, fill, filter, scheme, show, take, tick },
+  monitor: { choose, chart, fill, runtimes, scheme, show, take, tick },
 });
 provide("dashAgGridFunctions", { markSelection, openRow, openRowByKey });
 provide("dashAgGridComponentFunctions", cells);

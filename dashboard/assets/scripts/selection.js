@@ -1,6 +1,6 @@
 /* Which rows are open: marked in their tables, and opened by a click or Enter. */
 
-import { go } from "./address.js";
+import { follow, go } from "./address.js";
 import { findGrid } from "./dash.js";
 
 // Until React has drawn what was told with it.
@@ -14,11 +14,17 @@ export function select(told) {
   setTimeout(mark, DRAWN_MILLISECONDS);
 }
 
+// What a click on a row of a table leads to.
+const OPENED = {
+  pipelines: (id) => follow(`?pipeline=${id}`),
+  workers: (id) => go({ worker: id, pipeline: null, process: null, start: null, view: null }),
+  processes: (id) => go({ process: id }),
+};
+
 export function openRow(table, params) {
   const id = params.data && params.data.id;
-  if (!id) return;
-  if (table === "workers") go({ worker: id, process: null, start: null });
-  if (table === "processes") go({ process: id, worker: shown && shown.worker });
+  const isLink = params.event && params.event.target.closest("a,button");
+  if (id && !isLink && table in OPENED) OPENED[table](id);
 }
 
 export function openRowByKey(table, params) {

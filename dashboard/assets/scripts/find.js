@@ -1,0 +1,124 @@
+/* Finding a pipeline by its name, or anything by its id: Ctrl-K or "/". */
+
+import { follow } from "./address.js";
+
+const TYPED_MILLISECONDS = 120; // until the next letter, while somebody types
+const WORDS = { ERROR: "Failed", LOST: "Lost", RUNNING: "Running" };
+
+let dialog = null;
+let asked = 0; // the number of the latest question
+let timer = 0;
+
+/** Opens the search, with what is found without a word: the first pipelines. */
+export function openFind() {
+  dialog ??= build();
+  if (dialog.open) return;
+  field().value = "";
+  dialog.showModal();
+  ask();
+}
+
+const field = () => dialog.querySelector("input");
+const list = () => dialog.querySelector("[role=listbox]");
+const options = () => [...list().children];
+
+function build() {
+  const element = document.createElement("dialog");
+  element.className = "finder";
+  element.setAttribute("aria-label", "Find");
+  element.innerHTML = `
+    <input type="search" role="combobox" aria-expanded="true" aria-controls="found"
+      aria-autocomplete="list" aria-label="Name of a pipeline, or an id" maxlength="256"
+      placeholder="Name of a pipeline, or an id" autocomplete="off" spellcheck="false">
+    <div id="found" role="listbox" aria-label="Found"></div>
+    <p class="empty" role="status"></p>`;
+  document.body.append(element);
+  const input = element.querySelector("input");
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, TYPED_MILLISECONDS);
+  });
+  input.addEventListener("keydown", move);
+  element.addEventListener("click", ({ target }) => {
+    const option = target.closest("[role=option]");
+    if (option) choose(option);
+    else if (target === element) element.close(); // beside it
+  });
+  return element;
+}
+
+/** Asks for what the text leads to; an answer that a later question overtook is left out. */
+async function ask() {
+  const number = ++asked;
+  say("Searching …");
+  try {
+    const answer = await fetch(`find?text=${encodeURIComponent(field().value)}`);
+    const told = await answer.json();
+    if (number !== asked) return;
+    if (!answer.ok) throw new Error(told.detail);
+    draw(told.found);
+  } catch (error) {
+    if (number !== asked) return;
+    draw([]);
+    say(error.message || "The dashboard cannot be reached.");
+  }
+}
+
+const say = (text) => {
+  dialog.querySelector("p").textContent = text;
+};
+
+function draw(found) {
+  list().replaceChildren(...found.map(optionOf));
+  say(found.length ? "" : "Nothing found: a part of a pipeline's name, or a whole id.");
+  mark(options()[0]);
+}
+
+function optionOf({ kind, name, search, status }, index) {
+  const option = document.createElement("div");
+  option.id = `found-${index}`;
+  option.setAttribute("role", "option");
+  option.dataset.search = search;
+  const label = document.createElement("span");
+  label.textContent = name;
+  const hint = document.createElement("span");
+  hint.className = status ? `status status-${status.toLowerCase()}` : "hint";
+  hint.textContent = status ? WORDS[status] || kind : kind;
+  option.append(label, hint);
+  return option;
+}
+
+function mark(option) {
+  for (const each of options()) each.setAttribute("aria-selected", String(each === option));
+  if (option) field().setAttribute("aria-activedescendant", option.id);
+  else field().removeAttribute("aria-activedescendant");
+  option?.scrollIntoView({ block: "nearest" });
+}
+
+function move(event) {
+  const all = options();
+  const at = all.findIndex((each) => each.getAttribute("aria-selected") === "true");
+  if (event.key === "Enter" && all[at]) choose(all[at]);
+  else if (event.key === "ArrowDown") mark(all[(at + 1) % all.length]);
+  else if (event.key === "ArrowUp") mark(all[(at - 1 + all.length) % all.length]);
+  else return;
+  event.preventDefault();
+}
+
+function choose(option) {
+  dialog.close();
+  follow(option.dataset.search);
+}
+
+const isTyping = ({ target }) => target.closest?.("input,textarea,select,[contenteditable]");
+
+document.addEventListener("keydown", (event) => {
+  const isShortcut = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k";
+  if (!isShortcut && (event.key !== "/" || isTyping(event))) return;
+  event.preventDefault();
+  openFind();
+});
+
+document.addEventListener("click", ({ target }) => {
+  if (target.closest?.("#find")) openFind();
+});

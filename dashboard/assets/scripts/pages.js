@@ -1,0 +1,33 @@
+/* The pages of the lists: which there are, and how to get there. */
+
+import { parameters } from "./address.js";
+
+// Of each list the parameter that says where its page begins, and who says where the next one does.
+const LISTS = {
+  pipelines: { begin: "from", next: "nextFrom" },
+  workers: { begin: "from", next: "nextFrom" },
+  processes: { begin: "start", next: "nextStart" },
+};
+
+let shown = null; // as the server says it last
+
+/** The change of the address that leads to the first or to the next page. */
+export function pageAfter(list, to) {
+  const { begin, next } = LISTS[list];
+  return { [begin]: to === "next" ? shown && shown[next] : null };
+}
+
+/** Writes which pages there are. */
+export function markPages(told) {
+  shown = told;
+  for (const [list, { begin, next }] of Object.entries(LISTS)) {
+    const pager = document.querySelector(`[data-pager="${list}"]`);
+    if (!pager) continue;
+    const [first, note, later] = pager.children;
+    const isLater = Boolean(parameters().get(begin));
+    first.disabled = !isLater;
+    later.disabled = !(told && told[next]);
+    note.textContent = isLater ? "A later page" : "";
+    pager.hidden = first.disabled && later.disabled;
+  }
+}

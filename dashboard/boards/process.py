@@ -1,0 +1,84 @@
+"""The board of one process with its tasks."""
+
+from typing import Any
+
+from dashboard.api import Api, Refused
+from dashboard.boards.board import Board, Event, Subscription, newer
+from dashboard.boards.rows import Node, Row, by_id, task_row
+
+
+class ProcessBoard(Board):
+    """One process with its tasks.
+
+    The API answers 16 MiB of details at most. Where the tasks have more, it is asked for those of
+    the first one that failed; the others' are known once they change (`has_all_details`).
+    """
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self.id = process
+        self.process: Node | None = None
+        self.tasks: dict[str, Node] = {}
+        # Made once for all tabs; a task may be one of thousands.
+        self.rows: dict[str, Row] = {}
+        self.has_all_details = True
+        # Who ran it; None while that is not known, or there is no such process.
+        self.worker: Node | None = None
+        self.pipeline: Node | None = None
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        variables = {"process": self.id}
+        return [
+            Subscription("task_changes", variables, self._apply_task),
+            Subscription("process_state", variables, self._apply_process),
+        ]
+
+    @property
+    def failed(self) -> Node | None:
+        """The first task that failed."""
+        failed = (task for task in self.tasks.values() if task["status"] == "ERROR")
+        return min(failed, key=lambda task: int(task["position"]), default=None)
+
+    async def load(self, api: Api) -> None:
+        data, has_all_details = await self._ask(api)
+        process = data["process"]
+        if process is not None:
+            self.worker, self.pipeline = process.pop("worker"), process.pop("pipeline")
+            self.tasks = by_id(process.pop("tasks"))
+            self.rows = {id_: task_row(task) for id_, task in self.tasks.items()}
+            self.drawings.pop("reports", None)  # which knows tasks by their revisions
+            if not has_all_details:
+                await self._load_details_of_failure(api)
+        self.process, self.has_all_details = process, has_all_details
+        self.cursor, self.is_loaded = data["feedCursor"], True
+
+    async def _ask(self, api: Api) -> tuple[dict[str, Any], bool]:
+        """What the API knows, and whether the details of all tasks are in it. Raises ApiGone."""
+        try:
+            return await api.query("process", id=self.id, details=True), True
+        except Refused:
+            # Refused without them, too: they were not the reason.
+            return await api.query("process", id=self.id, details=False), False
+
+    async def _load_details_of_failure(self, api: Api) -> None:
+        for task in self.tasks.values():
+            task["details"] = None
+        if failed := self.failed:
+            data = await api.query("task_details", id=failed["id"])
+            failed["details"] = data["task"] and data["task"]["details"]
+
+    def _apply_task(self, event: Event) -> None:
+        node = event["node"]
+        if event["kind"] == "REMOVED":
+            self.tasks.pop(node["id"], None)
+            self.rows.pop(node["id"], None)
+        elif newer(self.tasks.get(node["id"]), node):
+            self.tasks[node["id"]] = node
+            self.rows[node["id"]] = task_row(node)
+
+    def _apply_process(self, event: Event) -> None:
+        if event["kind"] == "REMOVED":
+            self.process = None
+        elif newer(self.process, event["node"]):
+            self.process = event["node"]

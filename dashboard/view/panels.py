@@ -1,0 +1,149 @@
+"""The panels: tables with their filters, and what is said of one pipeline, worker or process."""
+
+from typing import Any
+
+from dash import html
+
+from dashboard.address import CONDITIONS, ORDERS, PERIODS, PRESENCES, STATUSES
+from dashboard.view.attributes import attributes
+from dashboard.view.controls import WORDS, choice, search_field, segments
+from dashboard.view.tables import PIPELINES, PROCESSES, TASKS, WORKERS, table
+
+
+def panels() -> html.Main:
+    """All of them; the style sheet shows those that belong to a view."""
+    return html.Main(
+        [_pipelines(), _workers(), _processes(), _pipeline(), _process()], className="panels"
+    )
+
+
+def _panel(kind: str, head: list[Any], *body: Any) -> html.Section:
+    return html.Section(
+        [html.Div(head, className="panel-head"), *body],
+        className=f"panel {kind}",
+        id=f"{kind}-panel",
+    )
+
+
+def freshness(panel: str) -> html.Span:
+    """Where the browser says how far a panel can be trusted; nothing while it is live."""
+    return html.Span(className="freshness", **attributes(data_panel=panel))
+
+
+def _pager(list_: str, later: str) -> html.Div:
+    """Leads through the pages of a list; the browser says which there are."""
+    return html.Div(
+        [
+            _page_button("First page", list_, "first"),
+            html.Span(),
+            _page_button(later, list_, "next"),
+        ],
+        className="pager",
+        **attributes(data_pager=list_),
+    )
+
+
+def _page_button(label: str, list_: str, to: str) -> html.Button:
+    return html.Button(label, type="button", **attributes(data_list=list_, data_to=to))
+
+
+def _words(words: Any) -> list[tuple[str, str]]:
+    return [(word, word.capitalize()) for word in words]
+
+
+def _pipelines() -> html.Section:
+    return _panel(
+        "pipelines",
+        [
+            html.H2("Pipelines"),
+            freshness("pipelines"),
+            *search_field("pipeline-name", "Search pipelines by name", "Name contains …"),
+            segments("condition", "State of pipelines", _words(CONDITIONS)),
+        ],
+        html.Div(
+            table("pipelines", PIPELINES, "No pipeline to show.", rowHeight=34),
+            className="panel-body",
+        ),
+        _pager("pipelines", "More"),
+    )
+
+
+def _workers() -> html.Section:
+    return _panel(
+        "workers",
+        [
+            html.H2(id="workers-title"),
+            freshness("workers"),
+            html.Span(
+                search_field("worker-name", "Search workers by name", "Name contains …"),
+                className="of-all",
+            ),
+            segments("presence", "Status of workers", _words(PRESENCES)),
+        ],
+        html.Div(table("workers", WORKERS, "No worker to show."), className="panel-body"),
+        _pager("workers", "Older"),
+    )
+
+
+def _processes() -> html.Section:
+    return _panel(
+        "processes",
+        [
+            html.H2(id="processes-title"),
+            freshness("processes"),
+            segments("state", "Status", _words(STATUSES)),
+            choice("period", "Started within", [(word, WORDS[word]) for word in PERIODS]),
+            choice("order", "Order", [(word, WORDS[word]) for word in ORDERS]),
+            html.Button("", id="version-chip", className="chip", type="button", hidden=True),
+        ],
+        html.Div(id="worker-facts", className="facts worker-facts"),
+        html.Div(table("processes", PROCESSES, "No process to show."), className="panel-body"),
+        _pager("processes", "Older"),
+    )
+
+
+def _pipeline() -> html.Section:
+    chart = html.Div(
+        [html.H3("Runtimes of successful runs, last 7 days"), html.Div(id="runtimes-chart")],
+        id="runtimes-box",
+        className="runtimes",
+    )
+    parts = [
+        html.Div(id="pipeline-facts"),
+        chart,
+        html.Div(id="pipeline-grid"),
+        html.Div(id="pipeline-steps"),
+        html.Div(id="pipeline-versions"),
+    ]
+    return _panel(
+        "pipeline",
+        [html.H2(id="pipeline-title"), freshness("pipeline")],
+        html.Div(parts, className="panel-body scrolls"),
+    )
+
+
+def _process() -> html.Section:
+    # The browser draws the timeline and the reports, of rows as those of the tables.
+    bars = html.Div(
+        id="timeline",
+        className="timeline tall",
+        tabIndex=0,
+        role="group",
+        **attributes(aria_label="Timeline"),
+    )
+    parts = [
+        html.Div(id="facts"),
+        html.Div(id="failure"),
+        html.Div([html.H3("Timeline"), bars], id="times", hidden=True),
+        html.Div(id="comparison"),
+        html.Div(id="reports"),
+    ]
+    tasks = table("tasks", TASKS, "It has no tasks.", domLayout="autoHeight")
+    return _panel(
+        "process",
+        [html.H2("Process"), freshness("process")],
+        html.Div(
+            [*parts, html.H3("Tasks"), html.Div(tasks, id="tasks-box")],
+            className="panel-body scrolls",
+        ),
+    )
