@@ -1,6 +1,6 @@
 """Slots of time, in which activity is kept: minutes and hours, counted from the Unix epoch."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 SLOT_SECONDS = (60, 3600)
 # Before everything.
@@ -11,9 +11,16 @@ REMOVED_SHARD = -1
 # Durations are kept by the hour, and by the day when they are older.
 HOUR_SECONDS = 3600
 DAY_SECONDS = 86400
+# For a week, in whichever time zone that is looked at.
+HOURS_KEPT = timedelta(days=8)
 
 
 def slot_start(at: datetime, slot_seconds: int) -> datetime:
     """The start of the slot that `at` lies in."""
     seconds = int(at.timestamp())
     return datetime.fromtimestamp(seconds - seconds % slot_seconds, UTC)
+
+
+def oldest_hours(now: datetime) -> datetime:
+    """Durations in hours from before this instant become those of days: whole ones."""
+    return slot_start(now - HOURS_KEPT, DAY_SECONDS)

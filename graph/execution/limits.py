@@ -34,8 +34,8 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from monitor.reading.figures import MAX_SLOTS
 from monitor.reading.pages import MAX_PAGE_SIZE, PAGE_SIZE
+from monitor.reading.windows import MAX_SLOTS
 
 MAX_TOKENS = 5_000
 MAX_DEPTH = 16

@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from db import models
-from db.instants import microseconds_between, unix_seconds
+from db.instants import microseconds_between
 from db.session import Database
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of
 from monitor.reading.reads import reading
-from monitor.slots import REMOVED_SHARD, slot_start
+from monitor.reading.windows import slots_between, start_of_slot
+from monitor.slots import REMOVED_SHARD
 
-MAX_SLOTS = 1_000
 _MINUTE = 60
 _HOUR = 3600
 _TOTALS = select(
@@ -92,38 +91,27 @@ async def list_activity(
     Raises InvalidInput for other lengths, more than 1,000 slots, `until` before `since`, or a
     worker and a pipeline together.
     """
-    until = until or datetime.now(UTC)
     if worker_id is not None and pipeline_id is not None:
         raise InvalidInput("pipelineId", "cannot be given together with workerId")
     subject_id = pipeline_id if worker_id is None else worker_id
     kind = "pipeline" if worker_id is None else "worker"
     if slot_seconds < 1 or (slot_seconds > _MINUTE and slot_seconds % _MINUTE):
         raise InvalidInput("slotSeconds", "must be from 1 to 60 or a multiple of 60")
-    if until < since:
-        raise InvalidInput("until", "lies before since")
-    try:
-        first = slot_start(since, slot_seconds)
-        count = -((first - until) // timedelta(seconds=slot_seconds))
-        end = first + timedelta(seconds=slot_seconds * count)
-    except (OverflowError, ValueError, OSError) as error:
-        raise InvalidInput("since", "is out of range, or until is") from error
-    if count > MAX_SLOTS:
-        raise InvalidInput("slotSeconds", f"makes {count} slots, at most {MAX_SLOTS}")
+    slots = slots_between(since, until or datetime.now(UTC), slot_seconds)
     if subject_id is not None and kind_of(subject_id) != kind:
         sums = {}  # the id of nothing
     elif slot_seconds % _MINUTE:
-        sums = await _count(database, first, end, slot_seconds, subject_id)
+        sums = await _count(database, slots.first, slots.end, slot_seconds, subject_id)
     else:
-        sums = await _add_up(database, first, end, slot_seconds, subject_id)
-    starts = (first + timedelta(seconds=slot_seconds * index) for index in range(count))
-    return [Slot(at, *sums.get(at, ())) for at in starts]
+        sums = await _add_up(database, slots.first, slots.end, slot_seconds, subject_id)
+    return [Slot(at, *sums.get(at, ())) for at in slots.starts]
 
 
 async def _add_up(
     database: Database, first: datetime, end: datetime, slot_seconds: int, subject_id: str | None
 ) -> dict[datetime, list[int]]:
     table = models.activity
-    slot = _slot(table.c.slot_at, slot_seconds, sqlite=database.is_sqlite)
+    slot = start_of_slot(table.c.slot_at, slot_seconds, sqlite=database.is_sqlite)
     statement = (
         select(
             slot,
@@ -153,7 +141,7 @@ async def _count(
     sums: dict[datetime, list[int]] = {}
     async with reading(database) as connection:
         for column in (table.c.started_at, table.c.ended_at):
-            slot = _slot(column, slot_seconds, sqlite=sqlite)
+            slot = start_of_slot(column, slot_seconds, sqlite=sqlite)
             statement = select(slot, table.c.status, func.count(), func.sum(runtime))
             statement = statement.where(column >= first, column < end).group_by(
                 slot, table.c.status
@@ -171,9 +159,3 @@ async def _count(
                     known[1 if status == "SUCCESS" else 2] += number
                     known[3] += int(microseconds)
     return sums
-
-
-def _slot(column: ColumnElement[Any], slot_seconds: int, *, sqlite: bool) -> ColumnElement[int]:
-    """The start of the slot that an instant lies in, in seconds since the Unix epoch."""
-    seconds = unix_seconds(column, sqlite=sqlite)
-    return seconds - seconds % slot_seconds

@@ -18,8 +18,9 @@ from db.session import Database
 from monitor.archiving import archive_idle
 from monitor.errors import Unavailable
 from monitor.reading.reads import reading
+from monitor.slots import oldest_hours
 from monitor.upkeep.purging import SLOT_MARGIN, Policy, forget_minutes, purge
-from monitor.upkeep.rollup import oldest_hours, roll_up
+from monitor.upkeep.rollup import roll_up
 from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)

@@ -26,8 +26,6 @@ from monitor.writing.tally import DURATIONS
 
 logger = logging.getLogger(__name__)
 
-# Hours are kept for a week, in whichever time zone that is looked at.
-KEPT = timedelta(days=8)
 _DAY = timedelta(seconds=DAY_SECONDS)
 # So many steps of a pipeline in one transaction; then it rests for as long as that took.
 STEP_SUBJECTS = 50
@@ -70,11 +68,6 @@ class _Subject(NamedTuple):
     of: str
     step: str
     oldest: datetime
-
-
-def oldest_hours(now: datetime) -> datetime:
-    """Hours from before this instant become days: whole ones."""
-    return slot_start(now - KEPT, DAY_SECONDS)
 
 
 async def roll_up(database: Database, before: datetime) -> bool:

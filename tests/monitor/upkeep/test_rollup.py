@@ -16,11 +16,11 @@ from monitor.entities import Process, ProcessStatus, Task, TaskDefinition, TaskS
 from monitor.errors import Unavailable
 from monitor.processes import remove_processes
 from monitor.reading.usual import Step, Usual
-from monitor.slots import DAY_SECONDS, HOUR_SECONDS, REMOVED_SHARD
+from monitor.slots import DAY_SECONDS, HOUR_SECONDS, HOURS_KEPT, REMOVED_SHARD, oldest_hours
 from monitor.upkeep.counters import check_counters
 from monitor.upkeep.purging import Policy
 from monitor.upkeep.retention import Retention
-from monitor.upkeep.rollup import KEPT, oldest_hours, roll_up
+from monitor.upkeep.rollup import roll_up
 from monitor.writing.tally import DURATION_KEYS, DURATIONS, Tally
 from tests.monitor.reports import replica
 from tests.statements import statements_to
@@ -140,7 +140,7 @@ async def test_what_is_usual_stays_what_it_was(database: Database) -> None:
 async def test_hours_are_kept_for_more_than_a_week() -> None:
     assert timedelta(days=8) <= NOW - BEFORE < timedelta(days=9)
     assert (BEFORE.hour, BEFORE.minute, BEFORE.second) == (0, 0, 0)
-    assert oldest_hours(BEFORE + KEPT) == BEFORE
+    assert oldest_hours(BEFORE + HOURS_KEPT) == BEFORE
 
 
 async def test_doing_it_again_changes_nothing(database: Database) -> None:
