@@ -181,6 +181,8 @@ workers = Table(
     ),
     Index(None, "archived", "name_folded", "id"),
     Index(None, "pipeline_id", "registered_at", "id"),
+    # Which versions a pipeline has, and since when.
+    Index(None, "pipeline_id", "version", "registered_at"),
     Index(None, "liveness", "quiet_since", "id"),
     mariadb_default_charset="utf8mb4",
 )

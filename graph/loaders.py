@@ -1,8 +1,8 @@
 """Batch loading: whatever the page size, one statement per kind of nested field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -20,7 +20,15 @@ from monitor.reading.nested import (
 from monitor.reading.pages import Listing, Order, Page, PageRequest
 from monitor.reading.pipelines import find_pipelines
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, find_by_ids
+from monitor.reading.statistics import (
+    find_outcomes,
+    find_runtimes,
+    find_runtimes_by_slot,
+    find_steps,
+)
+from monitor.reading.versions import find_versions
 
+F = TypeVar("F")
 R = TypeVar("R", Process, Task)
 T = TypeVar("T", Worker, Process)
 
@@ -36,6 +44,14 @@ class PageKey:
     request: PageRequest
 
 
+@dataclass(frozen=True, slots=True)
+class StatisticsKey:
+    """Statistics of something; those with the same arguments load together."""
+
+    of: Hashable
+    arguments: tuple[Hashable, ...]
+
+
 class Loaders:
     """The loaders of one operation; `details`: what all of them may read of these."""
 
@@ -48,6 +64,11 @@ class Loaders:
         self._workers = DataLoader(self._load_workers)
         self._pipelines = DataLoader(self._load_pipelines)
         self.worker_pages = DataLoader(self._load_worker_pages)
+        self.runtimes = _statistics(database, find_runtimes)
+        self.runtimes_by_slot = _statistics(database, find_runtimes_by_slot)
+        self.steps = _statistics(database, find_steps)
+        self.versions = _statistics(database, find_versions)
+        self.outcomes = _statistics(database, find_outcomes)
         # Of whole lists of processes, by the ids of the workers.
         self.workers_of = DataLoader(self._load_workers_of, cache=False)
 
@@ -146,6 +167,29 @@ class RunLoaders:
 
     async def _load_process_pages(self, keys: list[PageKey]) -> list[Page[Process] | Exception]:
         return await load_pages(self._database, PROCESSES, keys, self._details)
+
+
+def _statistics(
+    database: Database, find: Callable[..., Awaitable[Mapping[Any, F]]]
+) -> DataLoader[StatisticsKey, F]:
+    """One call of `find(database, what it is of, *arguments)` for all with the same arguments."""
+
+    async def load(keys: list[StatisticsKey]) -> list[F | Exception]:
+        alike: dict[tuple[Hashable, ...], list[Hashable]] = {}
+        for key in keys:
+            alike.setdefault(key.arguments, []).append(key.of)
+        found: dict[StatisticsKey, F | Exception] = {}
+        for arguments, of in alike.items():
+            each: Mapping[Any, F | Exception]
+            try:
+                each = await find(database, of, *arguments)
+            except InvalidInput as refusal:
+                # Fields with other arguments are none the worse for it.
+                each = dict.fromkeys(of, refusal)
+            found |= {StatisticsKey(one, arguments): each[one] for one in of}
+        return [found[key] for key in keys]
+
+    return DataLoader(load)
 
 
 async def load_pages(

@@ -7,6 +7,7 @@ import strawberry
 
 from monitor import entities
 from monitor.reading import figures
+from monitor.reading.versions import VersionFigures
 
 
 @strawberry.type
@@ -17,7 +18,9 @@ class ProcessCounts:
     failed: int
 
     @classmethod
-    def of(cls, counted: entities.Worker | entities.Pipeline | figures.Counters) -> Self:
+    def of(
+        cls, counted: entities.Worker | entities.Pipeline | figures.Counters | VersionFigures
+    ) -> Self:
         running, succeeded, failed = counted.running, counted.succeeded, counted.failed
         return cls(
             total=running + succeeded + failed, running=running, succeeded=succeeded, failed=failed

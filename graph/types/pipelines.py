@@ -16,7 +16,7 @@ from graph.inputs import (
     WorkerOrder,
     convert_order,
 )
-from graph.loaders import PageKey
+from graph.loaders import PageKey, StatisticsKey
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts, WorkerCounts
 from graph.types.node import Node, TaskDefinition, define_tasks
@@ -26,12 +26,24 @@ from graph.types.nodes import (
     find_process,
     load_with_rows,
 )
+from graph.types.statistics import (
+    Outcomes,
+    RuntimePoint,
+    RuntimeStatistics,
+    StepStatistics,
+    VersionStatistics,
+)
 from monitor import entities
 from monitor.errors import InvalidInput
 from monitor.reading import filters
 from monitor.reading.pages import PageRequest
+from monitor.reading.statistics import Runtimes, StepFigures, Steps
 
 MAX_RECENT = 50
+WINDOW = (
+    "since: rounded down to the hour, and to the day where it is more than eight days ago; by "
+    "default 7 days ago."
+)
 
 
 @strawberry.type(
@@ -137,3 +149,68 @@ class Pipeline(Node):
         details = details_asked(info, "edges", "node") > 0
         page = await info.context.loaders.runs(details=details).process_pages.load(key)
         return await load_with_rows(page, info)
+
+    @strawberry.field(
+        description="By position, of the newest registration; figures over tasks that ended in the "
+        "window, of one version or all; a task that was started anew counts with each end, and "
+        "steps of one name have their figures in common. What is purged stays in these figures; "
+        f"`counts` are of what is kept. {WINDOW}"
+    )
+    async def steps(
+        self, info: GraphInfo, since: datetime | None = None, version: str | None = None
+    ) -> list[StepStatistics]:
+        names = tuple(definition.name for definition in self.entity.task_definitions)
+        key = StatisticsKey(Steps(self.entity.id, names), (since, version))
+        found = await info.context.loaders.steps.load(key)
+        none = StepFigures(0, 0, Runtimes())
+        return [
+            StepStatistics.of(name, position, found.get(name, none))
+            for position, name in enumerate(names, start=1)
+        ]
+
+    @strawberry.field(
+        description=f"Runtimes of successful processes that ended in the window. {WINDOW}"
+    )
+    async def runtime(
+        self, info: GraphInfo, since: datetime | None = None, version: str | None = None
+    ) -> RuntimeStatistics:
+        key = StatisticsKey(self.entity.id, (since, version))
+        return RuntimeStatistics.of(await info.context.loaders.runtimes.load(key))
+
+    @strawberry.field(
+        description="Runtimes of successful processes over time, by the slot that they ended in: "
+        "oldest first, empty ones included, at most 1,000. Slots begin at multiples of "
+        "slotSeconds, which is a multiple of 3,600. What ended on a day before the last eight "
+        "is in the slot that its day begins in."
+    )
+    async def runtimes(
+        self,
+        info: GraphInfo,
+        since: datetime,
+        until: datetime | None = None,
+        slot_seconds: int = 3600,
+    ) -> list[RuntimePoint]:
+        key = StatisticsKey(self.entity.id, (since, until, slot_seconds))
+        slots = await info.context.loaders.runtimes_by_slot.load(key)
+        return [RuntimePoint.of(slot) for slot in slots]
+
+    @strawberry.field(
+        description="Versions seen, newest first, each with its figures in the window: what "
+        f"changed with v1.4? The 100 newest of them. {WINDOW}"
+    )
+    async def versions(
+        self, info: GraphInfo, since: datetime | None = None
+    ) -> list[VersionStatistics]:
+        key = StatisticsKey(self.entity.id, (since,))
+        return [
+            VersionStatistics.of(figures)
+            for figures in await info.context.loaders.versions.load(key)
+        ]
+
+    @strawberry.field(
+        description="How its processes ended since then, whether or not they are kept. since: "
+        "rounded down to the minute, and to the hour where it is more than a day ago."
+    )
+    async def outcomes(self, info: GraphInfo, since: datetime) -> Outcomes:
+        key = StatisticsKey(self.entity.id, (since,))
+        return Outcomes.of(await info.context.loaders.outcomes.load(key))

@@ -1,9 +1,11 @@
 """The schema is written down, and keeps the promises of the contract."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from graphql import (
+    DocumentNode,
     GraphQLArgument,
     GraphQLEnumType,
     GraphQLField,
@@ -14,7 +16,9 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     build_schema,
+    parse,
     print_ast,
+    validate,
     validate_schema,
 )
 from graphql.utilities import get_default_value_ast
@@ -23,6 +27,7 @@ import graph
 from graph.schema import create_schema
 
 PRINTED = Path(graph.__file__).parent / "schema.graphql"
+README = Path(__file__).parents[2] / "README.md"
 CONTRACT = Path(__file__).parent / "contract.graphql"
 
 
@@ -69,6 +74,16 @@ def _field(name: str, field: GraphQLField) -> Iterator[str]:
 def _input(name: str, input_: GraphQLArgument | GraphQLInputField) -> str:
     default = get_default_value_ast(input_)
     return f"{name}: {input_.type}" + (f" = {print_ast(default)}" if default else "")
+
+
+def test_the_readme_asks_for_what_there_is() -> None:
+    documents = re.findall(r"```graphql\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(documents) == 2
+    schema = build_schema(PRINTED.read_text())
+    # Several operations in one document have names; the README's are sent one by one.
+    operations = [part for each in documents for part in parse(each).definitions]
+    for operation in operations:
+        assert validate(schema, DocumentNode(definitions=(operation,))) == []
 
 
 def test_optional_arguments_have_no_default_unless_the_contract_gives_one() -> None:

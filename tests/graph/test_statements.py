@@ -156,6 +156,33 @@ async def test_50_pipelines_with_all_below_them_take_as_many_statements_as_2(
     assert counts == [8, 8]
 
 
+STATISTICS = {
+    "runtime { p50Seconds p95Seconds }": 1,
+    'outcomes(since: "2026-03-01T00:00:00Z") { successRate }': 1,
+    'steps(version: "v1.0") { runtime { p95Seconds } }': 1,
+    'runtimes(since: "2026-03-01T00:00:00Z", until: "2026-03-02T00:00:00Z") { at }': 1,
+    "versions { firstSeenAt counts { total } }": 3,
+}
+
+
+@pytest.mark.parametrize("number", [2, 100])
+async def test_statistics_take_as_many_statements_whatever_the_number_of_pipelines(
+    client: Client, database: Database, number: int
+) -> None:
+    workers = [a_worker(name=f"pipeline {n}", task_definitions=STEPS) for n in range(number)]
+    await store(database, *workers)
+    fields = [*STATISTICS, " ".join(STATISTICS)]
+    # The page takes three of its own.
+    for field, expected in zip(fields, [*STATISTICS.values(), 7], strict=True):
+        # A thousand slots of each are many objects.
+        size = min(number, 50) if "runtimes" in field else number
+        query = f"{{ pipelines(first: {size}) {{ edges {{ node {{ {field} }} }} }} }}"
+        with counting() as statements:
+            data = await client.graphql(query)
+        assert len(data["pipelines"]["edges"]) == size
+        assert len(statements) - 3 == expected, field
+
+
 async def test_many_single_reads_are_one_statement(client: Client, database: Database) -> None:
     workers = [a_worker() for _ in range(40)]
     await store(database, *workers)

@@ -1,0 +1,97 @@
+"""How long things take and how they end, over a window of time."""
+
+from datetime import datetime
+from typing import Self
+
+import strawberry
+
+from graph.types.figures import ProcessCounts
+from monitor.reading import statistics
+from monitor.reading.versions import VersionFigures
+
+
+@strawberry.type(
+    description="Quantiles from kept histograms, at most 5 % off; null while there is nothing to "
+    "take them from."
+)
+class RuntimeStatistics:
+    count: int
+    p50_seconds: float | None
+    p95_seconds: float | None
+    p99_seconds: float | None
+    max_seconds: float | None
+
+    @classmethod
+    def of(cls, runtimes: statistics.Runtimes) -> Self:
+        return cls(
+            count=runtimes.count,
+            p50_seconds=runtimes.p50,
+            p95_seconds=runtimes.p95,
+            p99_seconds=runtimes.p99,
+            max_seconds=runtimes.max,
+        )
+
+
+@strawberry.type
+class StepStatistics:
+    name: str
+    position: int
+    succeeded: int
+    failed: int
+    runtime: RuntimeStatistics = strawberry.field(
+        description="Of those that succeeded and were said to have been started."
+    )
+
+    @classmethod
+    def of(cls, name: str, position: int, figures: statistics.StepFigures) -> Self:
+        return cls(
+            name=name,
+            position=position,
+            succeeded=figures.succeeded,
+            failed=figures.failed,
+            runtime=RuntimeStatistics.of(figures.runtimes),
+        )
+
+
+@strawberry.type
+class VersionStatistics:
+    version: str
+    first_seen_at: datetime
+    counts: ProcessCounts = strawberry.field(
+        description="What ended in the window, and what runs now."
+    )
+    runtime: RuntimeStatistics
+
+    @classmethod
+    def of(cls, figures: VersionFigures) -> Self:
+        return cls(
+            version=figures.version,
+            first_seen_at=figures.first_seen_at,
+            counts=ProcessCounts.of(figures),
+            runtime=RuntimeStatistics.of(figures.runtimes),
+        )
+
+
+@strawberry.type(description="How processes ended.")
+class Outcomes:
+    succeeded: int
+    failed: int
+    success_rate: float | None = strawberry.field(description="0 to 1; null where none ended.")
+
+    @classmethod
+    def of(cls, outcomes: statistics.Outcomes) -> Self:
+        return cls(
+            succeeded=outcomes.succeeded,
+            failed=outcomes.failed,
+            success_rate=outcomes.success_rate,
+        )
+
+
+@strawberry.type(description="Runtimes of successful processes that ended in one slot of time.")
+class RuntimePoint:
+    at: datetime
+    runtime: RuntimeStatistics
+
+    @classmethod
+    def of(cls, slot: statistics.RuntimeSlot) -> Self:
+        return cls(at=slot.at, runtime=RuntimeStatistics.of(slot.runtimes))
