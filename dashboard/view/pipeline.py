@@ -9,7 +9,8 @@ from dashboard.boards.rows import Node, pipeline_state
 from dashboard.boards.runs import RunsBoard
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.grid import outcomes_grid
-from dashboard.view.words import NOTHING, Content, ago, badge, duration, moment
+from dashboard.view.links import link
+from dashboard.view.words import NOTHING, Content, act, ago, badge, duration, moment
 
 PIPELINE_PARTS = ("pipeline-facts", "pipeline-grid", "pipeline-steps", "pipeline-versions")
 
@@ -60,6 +61,11 @@ def _facts(board: PipelineBoard) -> Content:
                 html.Span(f"version {pipeline['version']}"),
                 html.Span(["last seen ", ago(pipeline["lastSeenAt"])]),
                 html.Span(["first seen ", moment(pipeline["firstSeenAt"])]),
+                *(
+                    [act("archiveFinished", board.id)]
+                    if pipeline["workerCounts"]["finished"]
+                    else []
+                ),
             ],
             className="facts",
         ),
@@ -127,7 +133,7 @@ def _versions(pipeline: Node | None) -> Content:
             head,
             [
                 (
-                    version["version"],
+                    link(version["version"], pipeline=pipeline["id"], version=version["version"]),
                     f"{version['counts']['total']:,}",
                     share(_failed(version["counts"])),
                     took(version["runtime"]["p50Seconds"]),

@@ -11,7 +11,7 @@ from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.failure import read_failure
 from dashboard.view.failure_section import failure_section
 from dashboard.view.links import link
-from dashboard.view.words import Content, badge, copy_button, moment, runtime, tail
+from dashboard.view.words import Content, act, badge, copy_button, moment, runtime, tail
 
 PROCESS_PARTS = ("facts", "failure", "comparison")
 
@@ -105,7 +105,8 @@ def _remarks(board: ProcessBoard, process: Node) -> Content:
             "Recovered: its worker never heard that it had started, and went on under the ids of "
             "the run before. It was opened by its first report."
         )
-    return [html.P(text, className="remark") for text in said]
+    offered = [act("endProcess", board.id)] if process["stalled"] else []
+    return [*(html.P(text, className="remark") for text in said), *offered]
 
 
 def _where_details_are() -> html.P:

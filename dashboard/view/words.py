@@ -65,6 +65,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02} min"
 
 
+def act(action: str, id_: str) -> html.Span:
+    """Where the browser offers an administrator to do something; empty for everybody else."""
+    return html.Span(className="act-place", **attributes(data_act=action, data_id=id_))
+
+
 def copy_button(text: str, label: str) -> html.Button:
     """Copies the text."""
     return html.Button(label, className="copy", type="button", **attributes(data_copy=text))

@@ -5,7 +5,7 @@ from dash import html
 from dashboard.boards.workers import WorkerBoard
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.links import link
-from dashboard.view.words import Content, ago, badge, copy_button
+from dashboard.view.words import Content, act, ago, badge, copy_button
 
 
 def worker_facts(board: WorkerBoard) -> Drawn:
@@ -27,4 +27,5 @@ def _facts(board: WorkerBoard) -> Content:
         html.Span(["pipeline ", link(pipeline["name"], pipeline=pipeline["id"])]),
         html.Span(f"version {worker['version']}"),
         copy_button(worker["id"], "Copy id"),
+        *([] if worker["liveness"] == "ALIVE" or archived else [act("archiveWorker", board.id)]),
     ]

@@ -2,18 +2,29 @@
 
 import pytest
 
-from dashboard.address import Address, ProcessList
+from dashboard.address import Address, PipelineList, ProcessList, Start, WorkerList
 
 
 def test_an_empty_address_is_the_overview() -> None:
     assert Address.parse("") == Address()
 
 
-def test_an_address_names_worker_process_and_filters() -> None:
+def test_an_address_names_what_is_shown_and_filters() -> None:
     address = Address.parse("?worker=w1&process=p1&range=6h&status=failed&period=24h&order=errors")
     assert address == Address(
-        "w1", "p1", "6h", ProcessList("w1", status="failed", period="24h", order="errors")
+        "workers",
+        worker="w1",
+        process="p1",
+        range="6h",
+        processes=ProcessList("w1", status="failed", period="24h", order="errors"),
     )
+
+
+def test_each_list_begins_where_the_address_says() -> None:
+    address = Address.parse("?pipeline=p1&name=etl&show=lost&presence=lost&from=a&start=b")
+    assert address.pipelines == PipelineList("etl", "lost", "a")
+    assert address.workers == WorkerList("p1", "etl", "lost", "a")
+    assert address.processes == ProcessList(pipeline="p1", start="b")
 
 
 @pytest.mark.parametrize(
@@ -23,12 +34,12 @@ def test_what_is_not_known_counts_as_not_given(search: str) -> None:
     assert Address.parse(search) == Address()
 
 
-@pytest.mark.parametrize("part", ["first", "rest"])
-def test_a_start_is_found_again(part: str) -> None:
-    wanted = ProcessList("w1", start=ProcessList.start_after(part, "2026-11-24|ñ"))
-    assert wanted.after == (part == "rest", "2026-11-24|ñ")
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_start_is_found_again(part: int) -> None:
+    start = Start(part, "2026-11-24|ñ")
+    assert Start.parse(str(start)) == start
 
 
 @pytest.mark.parametrize("start", ["", "x", "%%%", "ñ", "Zmlyc3Q", "b3RoZXI6eA"])
 def test_a_start_that_cannot_be_read_is_the_beginning(start: str) -> None:
-    assert ProcessList("w1", start=start).after == (False, None)
+    assert Start.parse(start) == Start()

@@ -20,7 +20,7 @@ async def test_why_there_is_nothing_to_see_is_said_in_words(
     client = Api(f"http://127.0.0.1:{port or api.port}", token)
     running = asyncio.create_task(client.run())
     with pytest.raises(ApiGone, match=said):
-        await client.query("workers", after=None)
+        await client.query("workers", size=1, filter={})
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -30,14 +30,14 @@ async def test_questions_alone_notice_that_the_api_was_restarted(tmp_path: Path)
     server.start()
     client = Api(server.url, TOKEN)
     running = asyncio.create_task(client.run())
-    await client.query("workers", after=None)
+    await client.query("workers", size=1, filter={})
     server.kill()
     with pytest.raises(ApiGone):
-        await client.query("workers", after=None)
+        await client.query("workers", size=1, filter={})
     server.start()
     async with asyncio.timeout(20):
         await client.connected()
-        assert await client.query("workers", after=None)
+        assert await client.query("workers", size=1, filter={})
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     server.stop()

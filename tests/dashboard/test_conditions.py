@@ -38,7 +38,7 @@ async def test_the_tab_says_that_the_api_is_gone_and_recovers(
 ) -> None:
     with product(tmp_path) as (api, dashboard):
         tab = await browser.new_page()
-        await tab.goto(dashboard.url)
+        await tab.goto(f"{dashboard.url}/?view=workers")
         await expect(connection(tab)).to_have_text("Live")
         api.kill()
         await expect(connection(tab)).to_contain_text("No connection to the API", timeout=15_000)
@@ -112,16 +112,16 @@ async def test_at_390_pixels_there_is_one_level_at_a_time(tab: Page, reporter: R
     await tab.set_viewport_size({"width": 390, "height": 844})
     worker = reporter.register("pocket")
     run = reporter.fail(worker, "a fault that is longer than a telephone is wide, by far")
-    await tab.goto("/?name=pocket")
+    await tab.goto("/?view=workers&name=pocket")
     await row(tab, "workers", worker).click()
     await expect(tab.locator("#workers-panel")).to_be_hidden()
     await row(tab, "processes", run.id).click()
     await expect(tab.locator("#processes-panel")).to_be_hidden()
     await expect(tab.locator(".failure-message")).to_be_in_viewport()
     assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
-    await tab.get_by_role("button", name="pocket").click()
+    await tab.locator("#trail").get_by_role("link", name="pocket").click()
     await expect(row(tab, "processes", run.id)).to_be_visible()
-    await tab.get_by_role("button", name="Overview").click()
+    await tab.locator("#trail").get_by_role("link", name="Workers").click()
     await expect(row(tab, "workers", worker)).to_be_visible()
     assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -131,7 +131,7 @@ async def test_axe_finds_nothing_serious(tab: Page, reporter: Reporter, scheme: 
     worker = reporter.register(f"accessible-{scheme}")
     run = reporter.fail(worker, "a fault to look at")
     await tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    for address in ("/", f"/?worker={worker}&process={run.id}"):
+    for address in ("/?view=workers", f"/?worker={worker}&process={run.id}"):
         await tab.goto(address)
         await expect(row(tab, "workers", worker)).to_be_visible()
         if "process" in address:

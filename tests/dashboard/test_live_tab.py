@@ -5,7 +5,7 @@ import re
 import httpx
 from playwright.async_api import Browser, Page, expect
 
-from dashboard.boards.processes import PAGE_SIZE
+from dashboard.boards.lists import PAGE_SIZE
 from tests.conftest import TOKEN
 from tests.dashboard.locators import connection, row
 from tests.dashboard.reporter import Reporter
@@ -19,7 +19,7 @@ async def test_a_failed_run_is_understood_through_the_three_levels(
     reporter.succeed(worker)
     reporter.fail(worker, "no column 'customer_id'")
     run = reporter.fail(worker, "no column 'customer_id' in row 1204")
-    await tab.goto("/")
+    await tab.goto("/?view=workers")
     await row(tab, "workers", worker).click()
     await row(tab, "processes", run.id).click()
     failure = tab.get_by_role("region", name="Failure")
@@ -37,7 +37,7 @@ async def test_back_and_forward_walk_the_levels_and_a_copied_link_opens_the_same
 ) -> None:
     worker = reporter.register("walked")
     run = reporter.fail(worker, "walked into a fault")
-    await tab.goto("/")
+    await tab.goto("/?view=workers")
     await row(tab, "workers", worker).click()
     await row(tab, "processes", run.id).click()
     await expect(tab.locator(".failure-message")).to_have_text("walked into a fault")
@@ -57,12 +57,12 @@ async def test_back_and_forward_walk_the_levels_and_a_copied_link_opens_the_same
     await other.close()
 
 
-async def test_a_process_alone_finds_its_worker(tab: Page, reporter: Reporter) -> None:
+async def test_a_process_alone_finds_its_pipeline(tab: Page, reporter: Reporter) -> None:
     worker = reporter.register("found")
     run = reporter.succeed(worker)
     await tab.goto(f"/?process={run.id}")
     await expect(row(tab, "processes", run.id)).to_have_attribute("aria-selected", "true")
-    await expect(tab.locator("#processes-title")).to_have_text("Processes of found")
+    await expect(tab.locator("#processes-title")).to_have_text("Runs of found")
 
 
 async def test_reports_move_the_tab_without_reload(tab: Page, reporter: Reporter) -> None:
@@ -78,7 +78,7 @@ async def test_reports_move_the_tab_without_reload(tab: Page, reporter: Reporter
     await expect(row(tab, "processes", run.id)).to_contain_text("33%")
     reporter.end(run)
     await expect(row(tab, "processes", run.id)).to_contain_text("Succeeded")
-    await expect(tab.locator(".facts")).to_contain_text("Succeeded")
+    await expect(tab.locator("#facts")).to_contain_text("Succeeded")
 
 
 async def test_a_tab_keeps_nothing_of_what_it_was_told_before(
@@ -127,12 +127,12 @@ async def test_a_run_that_ends_meanwhile_appears_beside_the_one_that_is_looked_a
     run = reporter.fail(worker, "looked at")
     await tab.goto(f"/?worker={worker}&process={run.id}")
     failure = tab.get_by_role("region", name="Failure")
-    await expect(failure).to_contain_text("No other run of this worker has ended yet.")
+    await expect(failure).to_contain_text("No other run of this pipeline has ended yet.")
     later = reporter.succeed(worker)
-    await expect(failure).to_contain_text("The other latest run of this worker succeeded.")
+    await expect(failure).to_contain_text("The other latest run of this pipeline succeeded.")
     await tab.get_by_title("Show this run").click()
     await expect(tab).to_have_url(re.compile(later.id))
-    await expect(tab.locator(".facts")).to_contain_text("Succeeded")
+    await expect(tab.locator("#facts")).to_contain_text("Succeeded")
 
 
 async def test_what_the_tab_draws_of_its_tasks_changes_with_them(
@@ -164,8 +164,8 @@ async def test_filter_selection_and_sorting_stay_while_rows_change(
     tab: Page, reporter: Reporter
 ) -> None:
     kept, hidden = reporter.register("kept-in-sight"), reporter.register("out-of-sight")
-    await tab.goto("/")
-    await tab.locator("#name").fill("kept")
+    await tab.goto("/?view=workers")
+    await tab.locator("#worker-name").fill("kept")
     await expect(row(tab, "workers", hidden)).to_have_count(0)
     await row(tab, "workers", kept).click()
     await expect(tab).to_have_url(re.compile("name=kept"))
@@ -174,7 +174,7 @@ async def test_filter_selection_and_sorting_stay_while_rows_change(
     await expect(row(tab, "workers", kept).locator('[col-id="failed"]')).to_have_text("1")
     await expect(row(tab, "workers", kept)).to_have_attribute("aria-selected", "true")
     await expect(row(tab, "workers", hidden)).to_have_count(0)
-    await expect(tab.locator("#name")).to_have_value("kept")
+    await expect(tab.locator("#worker-name")).to_have_value("kept")
 
 
 async def test_processes_are_filtered_and_errors_come_first(tab: Page, reporter: Reporter) -> None:
@@ -200,22 +200,23 @@ async def test_older_processes_are_on_the_next_page(tab: Page, reporter: Reporte
         reporter.start(worker)
     await tab.goto(f"/?worker={worker}")
     await expect(row(tab, "processes", oldest.id)).to_have_count(0)
-    await tab.get_by_role("button", name="Older").click()
+    pager = tab.locator('[data-pager="processes"]')
+    await pager.get_by_role("button", name="Older").click()
     await expect(row(tab, "processes", oldest.id)).to_be_visible()
-    await expect(tab.locator("#page-note")).to_have_text("An older page")
+    await expect(pager).to_contain_text("A later page")
     await tab.reload()
     await expect(row(tab, "processes", oldest.id)).to_be_visible()
-    await tab.get_by_role("button", name="First page").click()
+    await pager.get_by_role("button", name="First page").click()
     await expect(row(tab, "processes", oldest.id)).to_have_count(0)
     await expect(tab).not_to_have_url(re.compile("start="))
 
 
 async def test_a_row_is_opened_by_keyboard(tab: Page, reporter: Reporter) -> None:
     worker = reporter.register("by-keyboard")
-    await tab.goto("/?name=by-keyboard")
+    await tab.goto("/?view=workers&name=by-keyboard")
     await row(tab, "workers", worker).locator('[col-id="name"]').focus()
     await tab.keyboard.press("Enter")
-    await expect(tab.locator("#processes-title")).to_have_text("Processes of by-keyboard")
+    await expect(tab.locator("#processes-title")).to_have_text("Runs of by-keyboard")
 
 
 async def test_further_tabs_cost_the_api_nothing(

@@ -57,12 +57,12 @@ async def test_over_plain_http_the_text_is_selected_to_be_copied(
     run = reporter.fail(worker, "no column 'customer_id'")
     await open_at(plain, f"/?worker={worker}&process={run.id}")
     assert not await plain.evaluate("isSecureContext")
-    button = plain.locator(".facts .copy")
+    button = plain.locator("#facts .copy")
     await button.click()
     await expect(button).to_have_text("Press Ctrl+C to copy")
     await expect(plain.get_by_role("textbox", name="Selected")).to_be_focused()
     assert await plain.evaluate("getSelection().toString()") == run.id
-    await plain.locator("#name").focus()
+    await plain.locator("#worker-name").focus()
     await expect(button).to_have_text("Copy id")
     await expect(plain.get_by_role("textbox", name="Selected")).to_have_count(0)
 
@@ -74,7 +74,7 @@ async def test_a_button_has_its_own_words_again_after_copying_twice(
     run = reporter.fail(worker, "copied fault")
     await tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await open_at(tab, f"/?worker={worker}&process={run.id}")
-    button = tab.locator(".facts .copy")
+    button = tab.locator("#facts .copy")
     await expect(button).to_have_text("Copy id")
     await tab.clock.install()
     for _ in range(2):
@@ -88,19 +88,19 @@ async def test_a_button_has_its_own_words_again_after_copying_twice(
 async def test_the_title_names_what_is_looked_at(tab: Page, reporter: Reporter) -> None:
     worker = reporter.register("in-the-title")
     run = reporter.succeed(worker)
-    await open_at(tab, "/")
+    await open_at(tab, "/?view=workers")
     await expect(tab).to_have_title("Process Monitor")
     await row(tab, "workers", worker).click()
     await expect(tab).to_have_title("in-the-title · Process Monitor")
     await row(tab, "processes", run.id).click()
-    await expect(tab).to_have_title(f"Process …{run.id[-8:]} · in-the-title · Process Monitor")
-    await tab.get_by_role("button", name="Overview").click()
+    await expect(tab).to_have_title(f"Run …{run.id[-8:]} · in-the-title · Process Monitor")
+    await tab.get_by_role("link", name="Overview").click()
     await expect(tab).to_have_title("Process Monitor")
 
 
 async def test_the_search_has_a_label(tab: Page, reporter: Reporter) -> None:
     worker, other = reporter.register("sought"), reporter.register("not-looked-for")
-    await open_at(tab, "/")
+    await open_at(tab, "/?view=workers")
     await expect(row(tab, "workers", other)).to_be_visible()
     await tab.get_by_label("Search workers by name").focus()
     await tab.keyboard.type("sought")
@@ -177,7 +177,7 @@ async def test_without_a_part_of_dash_the_tab_goes_on_and_says_so_once(
     tab = await browser.new_page(base_url=dashboard.url)
     said = Said(tab)
     await tab.add_init_script(LACKING[lacking])
-    await open_at(tab, "/")
+    await open_at(tab, "/?view=workers")
     await row(tab, "workers", worker).click()
     await expect(tab).to_have_url(re.compile(f"worker={worker}"))
     await expect(connection(tab)).to_have_text("Live")
@@ -190,20 +190,4 @@ async def test_without_a_part_of_dash_the_tab_goes_on_and_says_so_once(
     assert set(said.lacking) == {lacking}
     assert len(said.lacking) <= said.loads
     assert said.faults == []
-    await tab.close()
-
-
-async def test_a_choice_counts_though_dash_does_not_say_what_was_chosen(
-    browser: Browser, dashboard: DashboardServer
-) -> None:
-    tab = await browser.new_page(base_url=dashboard.url)
-    said = Said(tab)
-    await open_at(tab, "/")
-    choices = ["1h", "abc", "alive", "all", "any", "newest"]
-    await tab.evaluate(
-        "(choices) => { for (const _ of [1, 2]) dash_clientside.monitor.choose(...choices) }",
-        choices,
-    )
-    await expect(tab).to_have_url(re.compile(r"name=abc&presence=alive"))
-    assert said.lacking == ["dash_clientside.callback_context"]
     await tab.close()

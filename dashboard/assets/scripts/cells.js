@@ -2,18 +2,7 @@
 
 import { write } from "./ticking.js";
 import { duration, moment } from "./time.js";
-
-const WORDS = {
-  ALIVE: "Alive",
-  FINISHED: "Finished",
-  LOST: "Lost",
-  PENDING: "Pending",
-  RUNNING: "Running",
-  SUCCESS: "Succeeded",
-  ERROR: "Failed",
-  STALLED: "Stalled",
-  IDLE: "Idle",
-};
+import { WORDS } from "./words.js";
 
 const element = (...parts) => window.React.createElement(...parts);
 const fill = (node) => node && write(node);

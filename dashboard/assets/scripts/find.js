@@ -1,9 +1,9 @@
 /* Finding a pipeline by its name, or anything by its id: Ctrl-K or "/". */
 
 import { follow } from "./address.js";
+import { WORDS } from "./words.js";
 
 const TYPED_MILLISECONDS = 120; // until the next letter, while somebody types
-const WORDS = { ERROR: "Failed", LOST: "Lost", RUNNING: "Running" };
 
 let dialog = null;
 let asked = 0; // the number of the latest question
@@ -83,7 +83,7 @@ function optionOf({ kind, name, search, status }, index) {
   label.textContent = name;
   const hint = document.createElement("span");
   hint.className = status ? `status status-${status.toLowerCase()}` : "hint";
-  hint.textContent = status ? WORDS[status] || kind : kind;
+  hint.textContent = status ? WORDS[status] : kind;
   option.append(label, hint);
   return option;
 }

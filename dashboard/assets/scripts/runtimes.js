@@ -73,7 +73,7 @@ function options(box) {
     width: box.clientWidth,
     height: HEIGHT,
     scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
-    axes: [axis, { ...axis, size: 64, values: (_, values) => values.map((value) => duration(value)) }],
+    axes: [{ ...axis, values: (_, times) => times.map(hour) , space: 90 }, { ...axis, size: 64, values: (_, values) => values.map((value) => duration(value)) }],
     series: [{ label: "Hour", value: (_, at) => (at ? hour(at) : "–") }, line("p50", "--running"), line("p95", "--stalled")],
   };
 }

@@ -1,5 +1,6 @@
 /* What moves on with the time alone: times, durations, and the bars of what runs. */
 
+import { offerActs } from "./acting.js";
 import { moveTasks } from "./tasks.js";
 import { ago, moment, now, running } from "./time.js";
 
@@ -18,6 +19,7 @@ export function write(element) {
 
 export function moveOn() {
   moveTasks();
+  offerActs();
   document.querySelectorAll("[data-since],[data-ago],time").forEach(write);
 }
 

@@ -19,7 +19,7 @@ async def walk(api: Api, wanted: ProcessList) -> list[list[str]]:
     while True:
         board = ProcessesBoard(wanted, size=3)
         await board.load(api)
-        ranked = sorted(board.processes.values(), key=board.rank, reverse=True)
+        ranked = sorted(board.nodes.values(), key=board.rank)
         pages.append([node["id"] for node in ranked])
         if board.next_start is None:
             return pages
@@ -54,12 +54,12 @@ async def test_a_change_that_is_told_again_takes_no_row_away(
     board = ProcessesBoard(ProcessList(worker, status="failed"))
     await board.load(mirror.api)
     [subscription] = board.subscriptions
-    node = board.processes[failed.id]
+    node = board.nodes[failed.id]
     before = {**node, "status": "RUNNING", "revision": node["revision"] - 1}
-    subscription.apply({"kind": "UPDATED", "node": before})
-    assert set(board.processes) == {failed.id}
-    subscription.apply({"kind": "UPDATED", "node": {**before, "revision": node["revision"] + 1}})
-    assert board.processes == {}
+    subscription.apply({"kind": "LEFT", "node": before})
+    assert set(board.nodes) == {failed.id}
+    subscription.apply({"kind": "LEFT", "node": {**before, "revision": node["revision"] + 1}})
+    assert board.nodes == {}
 
 
 async def test_the_first_page_takes_in_what_starts_until_it_is_twice_as_long(
@@ -73,11 +73,11 @@ async def test_the_first_page_takes_in_what_starts_until_it_is_twice_as_long(
     [subscription] = board.subscriptions
     changes = mirror.api.changes(subscription.name, **subscription.variables, after=board.cursor)
     async with asyncio.timeout(10), aclosing(changes):
-        while new[2] not in board.processes:
+        while new[2] not in board.nodes:
             subscription.apply(await anext(changes))
-        assert set(board.processes) == {*old, *new[:3]}
+        assert set(board.nodes) == {*old, *new[:3]}
         assert not board.stale.is_set()
         while not board.stale.is_set():
             subscription.apply(await anext(changes))
     await board.load(mirror.api)
-    assert set(board.processes) == set(new[1:])
+    assert set(board.nodes) == set(new[1:])

@@ -12,12 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.address import PERIODS, ProcessList
+from dashboard.address import PERIODS, ProcessList, WorkerList
 from dashboard.api import Api, Refused
 from dashboard.boards.board import Board, Event, Subscription
 from dashboard.boards.following import DEFECT, REFUSED_SECONDS, Follower
 from dashboard.boards.mirror import Mirror, listening
-from dashboard.boards.overview import FiguresBoard, WorkersBoard
 from dashboard.boards.processes import ProcessesBoard
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
@@ -46,11 +45,11 @@ async def test_a_first_page_whose_rows_all_left_is_filled_up_and_goes_on(
     board = ProcessesBoard(ProcessList(worker, status="running"), size=2)
     async with followed(Follower(mirror.api, board).run, board) as wake:
         await until(wake, lambda: board.is_loaded)
-        assert set(board.processes) == {runs[4].id, runs[3].id}
+        assert set(board.nodes) == {runs[4].id, runs[3].id}
         for run in runs[3:]:
             reporter.end(run)
         last = reporter.start(worker)
-        await until(wake, lambda: set(board.processes) >= {last.id, runs[2].id})
+        await until(wake, lambda: set(board.nodes) >= {last.id, runs[2].id})
     assert board.problem is None
 
 
@@ -63,7 +62,7 @@ async def test_rows_age_out_of_a_list_of_what_started_lately(
     async with followed(Follower(mirror.api, board).run, board) as wake:
         await until(wake, lambda: board.is_loaded)
         run = reporter.start(worker)
-        await until(wake, lambda: run.id in board.processes)
+        await until(wake, lambda: run.id in board.nodes)
         await until(wake, lambda: not board.rows)
 
 
@@ -76,10 +75,10 @@ async def test_a_page_that_aged_is_asked_for_again_when_there_are_more(
     board = ProcessesBoard(ProcessList(worker, period="1h"), size=2)
     await board.load(mirror.api)
     assert not board.age()
-    for node in board.processes.values():
+    for node in board.nodes.values():
         node["startedAt"] = "2020-01-01T00:00:00.000Z"
     assert board.age()
-    assert board.processes == {}
+    assert board.nodes == {}
     assert board.stale.is_set()
 
 
@@ -114,7 +113,7 @@ async def test_an_error_that_nobody_foresaw_is_shown_logged_and_mended(
         assert board.freshness["state"] == "stale"
         assert mirror.health["status"] == "degraded"
         assert mirror.health["faults"] == ["Wayward failed: ValueError"]
-        await until(wake, lambda: board.problem is None and run.id in board.processes)
+        await until(wake, lambda: board.problem is None and run.id in board.nodes)
         assert board.freshness["state"] == "live"
         assert mirror.health["faults"] == []
     assert "a change that nobody foresaw" in caplog.text
@@ -129,7 +128,7 @@ class Greedy(Board):
 
     async def load(self, api: Api) -> None:
         self.loads += 1
-        await api.query("processes", size=10_000, filter={}, rest={}, both=False)
+        await api.query("processes", size=10_000, filter={})
 
 
 async def test_what_the_api_refuses_is_shown_and_not_asked_again_at_once(mirror: Mirror) -> None:
@@ -155,32 +154,22 @@ async def test_what_the_api_refuses_is_shown_and_not_asked_again_at_once(mirror:
 
 async def test_a_refusal_is_told_apart_from_an_api_that_is_gone(mirror: Mirror) -> None:
     with pytest.raises(Refused, match="10000"):
-        await mirror.api.query("processes", size=10_000, filter={}, rest={}, both=False)
+        await mirror.api.query("processes", size=10_000, filter={})
 
 
 async def test_boards_without_a_subscription_say_that_they_are_only_refreshed(
     api: MonitorServer,
 ) -> None:
     mirror = Mirror(Api(api.url, TOKEN, max_subscriptions=1))
-    async with followed(mirror.run, mirror.workers) as wake:
-        await until(wake, lambda: mirror.workers.is_loaded)
-        board, figures = mirror.processes(ProcessList("any")), mirror.figures("1h", None)
-        with listening([board, figures], wake):
-            await until(wake, lambda: board.is_loaded and figures.is_loaded)
-        assert mirror.workers.freshness["state"] == "live"
-        assert figures.freshness["state"] == "live"
+    async with followed(mirror.run) as wake:
+        first = mirror.workers(WorkerList())
+        with listening([first], wake):
+            await until(wake, lambda: first.freshness["state"] == "live")
+        board = mirror.processes(ProcessList("any"))
+        with listening([board], wake):
+            await until(wake, lambda: board.is_loaded)
+        assert first.freshness["state"] == "live"
         assert board.freshness["state"] == "refreshed"
-
-
-async def test_figures_are_as_fresh_as_the_workers_that_they_follow() -> None:
-    workers = WorkersBoard(lambda: None)
-    figures = FiguresBoard("1h", None, workers)
-    figures.is_loaded = True
-    assert figures.freshness["state"] == "refreshed"
-    workers.is_followed = True
-    assert figures.freshness["state"] == "live"
-    workers.problem = "it is gone"
-    assert figures.freshness["state"] == "refreshed"
 
 
 async def test_a_board_says_since_when_it_is_cut_off_and_goes_on_after_a_restart(
@@ -189,8 +178,9 @@ async def test_a_board_says_since_when_it_is_cut_off_and_goes_on_after_a_restart
     server = MonitorServer(tmp_path, {"TOKEN": TOKEN})
     server.start()
     mirror = Mirror(Api(server.url, TOKEN))
-    workers = mirror.workers
-    async with followed(mirror.run, workers) as wake:
+    async with followed(mirror.run) as wake:
+        workers = mirror.workers(WorkerList())
+        workers.listeners.add(wake)
         await until(wake, lambda: workers.freshness["state"] == "live")
         server.kill()
         await until(wake, lambda: workers.freshness["state"] == "stale")

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.address import Address
 from dashboard.boards.mirror import Mirror, listening
-from dashboard.boards.processes import ProcessBoard
+from dashboard.boards.process import ProcessBoard
 from dashboard.boards.rows import Node
 from dashboard.boards.runs import STEPS, RunsBoard
 from dashboard.tabs import Tab
@@ -22,20 +22,22 @@ async def test_nothing_is_said_of_other_runs_before_they_are_known(
 ) -> None:
     worker = reporter.register("not-known-yet")
     run = reporter.fail(worker, "boom")
-    board, runs = ProcessBoard(run.id), RunsBoard(worker)
+    board = ProcessBoard(run.id)
     await board.load(mirror.api)
+    assert board.pipeline
+    runs = RunsBoard(board.pipeline["id"])
     unknown = process_parts(board, runs)["failure"].text
     await runs.load(mirror.api)
     runs.touch()
     known = process_parts(board, runs)["failure"].text
     assert "Loading the other runs" in unknown
-    assert "No other run of this worker" not in unknown
-    assert "No other run of this worker has ended yet." in known
+    assert "No other run of this pipeline" not in unknown
+    assert "No other run of this pipeline has ended yet." in known
 
 
 async def test_why_it_cannot_be_compared_is_said(mirror: Mirror, reporter: Reporter) -> None:
     run = reporter.succeed(reporter.register("not-compared"))
-    board, runs = ProcessBoard(run.id), RunsBoard("worker")
+    board, runs = ProcessBoard(run.id), RunsBoard("pipeline")
     await board.load(mirror.api)
     runs.problem = "the API does not answer"
     said = process_parts(board, runs)["comparison"].text
@@ -56,8 +58,8 @@ SUCCEEDED: Node = {"status": "SUCCESS", "tasks": [{"position": 2, "status": "SUC
 @pytest.mark.parametrize(
     ("others", "said"),
     [
-        ([SUCCEEDED], "The other latest run of this worker succeeded."),
-        ([SUCCEEDED] * 2, "The 2 other latest runs of this worker succeeded."),
+        ([SUCCEEDED], "The other latest run of this pipeline succeeded."),
+        ([SUCCEEDED] * 2, "The 2 other latest runs of this pipeline succeeded."),
         ([failed_run(2)], "The other latest run failed, at this step, too."),
         ([failed_run(1)], "The other latest run failed, but not at this step."),
         ([failed_run()], "The other latest run failed, but not at this step."),
@@ -85,8 +87,10 @@ async def test_of_the_runs_beside_it_no_more_is_asked_than_can_be_shown(
     reporter.report(failed, STEPS + 20, "error", "boom")
     for each in (first, failed):
         reporter.end(each)
-    board, runs = ProcessBoard(run.id), RunsBoard(worker)
+    board = ProcessBoard(run.id)
     await board.load(mirror.api)
+    assert board.pipeline
+    runs = RunsBoard(board.pipeline["id"])
     await runs.load(mirror.api)
     beside = {each["id"]: each for each in runs.beside(run.id) or []}
     asked = {id_: {task["position"] for task in each["tasks"]} for id_, each in beside.items()}
@@ -120,12 +124,16 @@ async def test_a_change_of_one_task_of_a_thousand_is_told_alone_and_drawn_once_f
         reporter.end(reporter.start(worker))
     run = reporter.start(worker)
     view = View(mirror, Address.parse(f"?worker={worker}&process={run.id}"))
-    process, runs = view.process, view.runs
+    process = view.process
     assert process
-    assert runs
     wake = asyncio.Event()
-    with listening([process, runs], wake):
-        await until(wake, lambda: process.is_followed and runs.is_followed)
+    with listening([process], wake):
+        await until(wake, lambda: process.is_followed)
+    view = View(mirror, view.address)
+    runs = view.runs
+    assert runs
+    with listening([runs], wake):
+        await until(wake, lambda: runs.is_followed)
     sockets = [Socket(), Socket()]
     tabs = [Tab(mirror, socket) for socket in sockets]
     for _ in range(2):  # its first rows, then all of them

@@ -1,0 +1,13 @@
+/* Statuses, in words. */
+
+export const WORDS = {
+  ALIVE: "Alive",
+  FINISHED: "Finished",
+  LOST: "Lost",
+  PENDING: "Pending",
+  RUNNING: "Running",
+  SUCCESS: "Succeeded",
+  ERROR: "Failed",
+  STALLED: "Stalled",
+  IDLE: "Idle",
+};
