@@ -218,6 +218,7 @@ processes = Table(
     ),
     Index(None, "worker_id", "started_at", "id"),
     Index(None, "pipeline_id", "started_at", "id"),
+    Index(None, "pipeline_id", "version", "status", "started_at", "id"),
     # The latest end is the last of these: null sorts before all others.
     Index(None, "pipeline_id", "ended_at", "id"),
     Index(None, "status", "ended_at"),

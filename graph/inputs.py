@@ -10,7 +10,7 @@ import strawberry
 from monitor.entities import Liveness, ProcessStatus, TaskDefinition, TaskStatus, WorkerStatus
 from monitor.errors import InvalidInput
 from monitor.events import ChangeKind
-from monitor.limits import MAX_FILTER_VALUES
+from monitor.limits import MAX_FILTER_VALUES, VERSION_LENGTH, check_text
 from monitor.reading import filters
 from monitor.reading.pages import Direction, Order
 from monitor.tasks import TaskUpdate
@@ -104,6 +104,16 @@ def convert_order(
     return default if order is None else Order(order.field.value, order.direction)
 
 
+def check_versions(matching: filters.ProcessFilter, order: Order) -> None:
+    """Raises InvalidInput where no index finds the versions that are asked for."""
+    if matching.versions is None:
+        return
+    if matching.pipeline_ids is None:
+        raise InvalidInput("filter.versions", "needs pipelineIds, whose versions they are")
+    if order.field != ProcessOrderField.STARTED_AT.value:
+        raise InvalidInput("filter.versions", "needs the order STARTED_AT")
+
+
 @strawberry.input(
     description="failing: its latest ended process failed. lost: it has LOST workers. running: it "
     "has running processes."
@@ -156,6 +166,11 @@ class ProcessFilter:
     ids: list[strawberry.ID] | None = None
     pipeline_ids: list[strawberry.ID] | None = None
     worker_ids: list[strawberry.ID] | None = None
+    versions: list[str] | None = strawberry.field(
+        default=None,
+        description="Of pipelines: a list of all processes needs pipelineIds with it, and the order "
+        "STARTED_AT.",
+    )
     status: list[ProcessStatus] | None = None
     stalled: bool | None = None
     started_after: datetime | None = None
@@ -166,11 +181,18 @@ class ProcessFilter:
             ids=_values("ids", self.ids),
             pipeline_ids=_values("pipelineIds", self.pipeline_ids),
             worker_ids=_values("workerIds", self.worker_ids),
+            versions=self._versions(),
             status=_values("status", self.status),
             stalled=self.stalled,
             started_after=self.started_after,
             started_before=self.started_before,
         )
+
+    def _versions(self) -> tuple[str, ...] | None:
+        versions = _values("versions", self.versions)
+        for index, version in enumerate(versions or ()):
+            check_text(f"filter.versions.{index}", version, VERSION_LENGTH)
+        return versions
 
 
 @strawberry.input

@@ -20,6 +20,7 @@ from graph.inputs import (
     TaskOrder,
     WorkerFilter,
     WorkerOrder,
+    check_versions,
     convert_order,
 )
 from graph.types.connections import Connection
@@ -134,11 +135,14 @@ class Query:
         order_by: ProcessOrder | None = None,
     ) -> Connection[Process]:
         asked = details_asked(info, "edges", "node")
+        matching = filter.convert() if filter else filters.ProcessFilter()
+        order = convert_order(order_by, PROCESSES_BY_DEFAULT)
+        check_versions(matching, order)
         page = await reads.list_page(
             info.context.monitor.database,
             reads.PROCESSES,
-            filter.convert() if filter else filters.ProcessFilter(),
-            convert_order(order_by, PROCESSES_BY_DEFAULT),
+            matching,
+            order,
             PageRequest(first, after, last, before),
             info.context.loaders.details if asked else None,
         )

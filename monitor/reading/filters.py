@@ -170,13 +170,17 @@ class WorkerFilter:
 
 @dataclass(frozen=True, slots=True)
 class ProcessFilter:
-    """Which processes; `started_after` and `started_before` exclude the instant itself."""
+    """Which processes; `started_after` and `started_before` exclude the instant itself.
+
+    Versions are those of a pipeline: no index finds them among all.
+    """
 
     EVERY: ClassVar = {"status": tuple(ProcessStatus)}
 
     ids: Sequence[str] | None = None
     pipeline_ids: Sequence[str] | None = None
     worker_ids: Sequence[str] | None = None
+    versions: Sequence[str] | None = None
     status: Sequence[ProcessStatus] | None = None
     stalled: bool | None = None
     started_after: datetime | None = None
@@ -192,6 +196,7 @@ class ProcessFilter:
         return _given(
             pipeline_ids=self.pipeline_ids,
             worker_ids=self.worker_ids,
+            versions=self.versions,
             status=running or self.status,
         )
 
@@ -200,6 +205,7 @@ class ProcessFilter:
             in_ids(processes.c.id, self.ids),
             in_ids(processes.c.pipeline_id, self.pipeline_ids),
             in_ids(processes.c.worker_id, self.worker_ids),
+            in_values(processes.c.version, self.versions),
             in_values(processes.c.status, self.status),
             None if self.stalled is None else processes.c.stalled.is_(self.stalled),
             None if self.started_after is None else processes.c.started_at > self.started_after,
@@ -218,6 +224,7 @@ class ProcessFilter:
             and (self.ids is None or entity.id in self.ids)
             and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
             and (self.worker_ids is None or entity.worker_id in self.worker_ids)
+            and (self.versions is None or entity.version in self.versions)
             and (self.status is None or entity.status in self.status)
             and (self.stalled is None or entity.stalled is self.stalled)
             and (self.started_after is None or entity.started_at > self.started_after)

@@ -57,6 +57,7 @@ PROCESSES: Listing[Process] = Listing(
     },
     {
         "STARTED_AT": (
+            ("pipeline_ids", "versions", "status"),
             *(("worker_ids", "status"), ("worker_ids",)),
             *(("pipeline_ids", "status"), ("pipeline_ids",), ("status",), ()),
         ),

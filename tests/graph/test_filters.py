@@ -79,6 +79,35 @@ async def test_processes_can_be_picked_by_every_field(client: Client, database: 
     assert await picked(workerIds=[one.id], stalled=True) == set()
 
 
+async def test_the_processes_of_a_version_can_be_picked_in_a_pipeline(
+    client: Client, database: Database
+) -> None:
+    worker = a_worker()
+    old, new = a_process(worker, version="v1.3"), a_process(worker, version="v1.4")
+    await store(database, worker, old, new)
+    pipeline = {"pipelineIds": [worker.pipeline_id]}
+    assert await ids_of(client, "processes", {**pipeline, "versions": ["v1.3"]}) == [old.id]
+    both = await ids_of(client, "processes", {**pipeline, "versions": ["v1.3", "v1.4", "v9"]})
+    assert set(both) == {old.id, new.id}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "order", "fault"),
+    [
+        ({"versions": ["v1"]}, "STARTED_AT", "filter.versions: needs pipelineIds"),
+        ({"versions": ["v1"], "pipelineIds": []}, "UPDATED_AT", "needs the order STARTED_AT"),
+        ({"versions": ["x" * 51], "pipelineIds": []}, "STARTED_AT", "filter.versions.0: "),
+    ],
+)
+async def test_versions_that_no_index_finds_are_refused(
+    client: Client, filter_: dict[str, Any], order: str, fault: str
+) -> None:
+    document = """query ($filter: ProcessFilter, $order: ProcessOrderField!) {
+      processes(filter: $filter, orderBy: {field: $order}) { edges { cursor } } }"""
+    with pytest.raises(GraphQLErrors, match=fault):
+        await client.graphql(document, filter=filter_, order=order)
+
+
 async def test_an_instant_of_a_filter_may_have_any_offset(
     client: Client, database: Database
 ) -> None:
