@@ -8,7 +8,7 @@ import uvicorn
 from app.attempts import Attempts
 from app.connections import Connections, connection_limit
 from app.server import end_with_parent, serve, serving_options
-from app.settings import Settings, base_url, ensure_token
+from app.settings import Settings, base_url, ensure_token, warn_of_weak_admin_password
 from dashboard.app import create_dashboard
 from dashboard.door.hosts import Hosts
 
@@ -18,12 +18,14 @@ def serve_dashboard(
 ) -> int:
     """Serves the dashboard until it is ended; the exit status."""
     end_with_parent()
+    warn_of_weak_admin_password(settings)
     # The right to read is enough.
     token = (settings.read_token or ensure_token(settings))[0]
     app = create_dashboard(
         base_url(settings.backend),
         token,
         password=settings.dashboard_password,
+        admin_password=settings.dashboard_admin_password,
         hosts=_hosts(settings, host),
         folder=settings.data_dir / "signed-out",
         attempts=Attempts(),
@@ -42,5 +44,5 @@ def _hosts(settings: Settings, host: str) -> Hosts:
     machine = socket.gethostname()
     # The second is its name in multicast DNS.
     own = [host, machine, f"{machine}.local"]
-    has_password = settings.dashboard_password is not None
+    has_password = bool(settings.dashboard_password or settings.dashboard_admin_password)
     return Hosts(settings.dashboard_hosts, own, has_password=has_password)

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import tempfile
+import unicodedata
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,8 @@ def _data_dir() -> Path:
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # A century; no calendar reaches back for much more.
 MAX_DAYS = 36_500
+# Guesses are slowed down by address, but there may be many addresses and years of time.
+STRONG_PASSWORD_LENGTH = 12
 Tokens = Annotated[list[str], NoDecode]
 # What names a database of MariaDB's only together. Not the password: a user may have none (one that
 # is forgotten, MariaDB asks for), and the `.env` of containers, which `make run` reads, too, has it
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
     max_connections: int = Field(10_000, ge=16, alias="MONITOR_MAX_CONNECTIONS")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
     dashboard_password: str | None = Field(None, alias="MONITOR_DASHBOARD_PASSWORD")
+    dashboard_admin_password: str | None = Field(None, alias="MONITOR_DASHBOARD_ADMIN_PASSWORD")
     dashboard_hosts: Tokens = Field([], alias="MONITOR_DASHBOARD_HOSTS")
     log_level: str = Field("INFO", alias="MONITOR_LOG_LEVEL")
 
@@ -184,6 +188,7 @@ def load_settings() -> Settings:
         faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
         raise SettingsError("\n".join(faults)) from error
     _check_database_parts(settings)
+    _check_passwords(settings)
     try:
         normalise_url(settings.resolved_database_url)
     except Exception as error:
@@ -201,6 +206,28 @@ def _check_database_parts(settings: Settings) -> None:
         raise SettingsError(
             f"{', '.join(missing)}: missing beside {' and '.join(given)}. "
             f"Set {', '.join(_DATABASE_PARTS)} all for MariaDB, or none of them for SQLite."
+        )
+
+
+def _check_passwords(settings: Settings) -> None:
+    """Raises SettingsError for one password with two meanings: everybody could act."""
+    given = (settings.dashboard_password, settings.dashboard_admin_password)
+    # Compared as the sign-in does.
+    plain, admin = (unicodedata.normalize("NFC", password or "") for password in given)
+    if admin and plain == admin:
+        raise SettingsError(
+            "MONITOR_DASHBOARD_ADMIN_PASSWORD: is the same as MONITOR_DASHBOARD_PASSWORD, so "
+            "whoever may look could act. Set another one, or only the administrator's."
+        )
+
+
+def warn_of_weak_admin_password(settings: Settings) -> None:
+    """Says in the log that the password to act with can be guessed."""
+    password = settings.dashboard_admin_password
+    if password is not None and len(password) < STRONG_PASSWORD_LENGTH:
+        logger.warning(
+            "MONITOR_DASHBOARD_ADMIN_PASSWORD has fewer than %d characters and can be guessed",
+            STRONG_PASSWORD_LENGTH,
         )
 
 

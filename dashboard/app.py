@@ -38,6 +38,7 @@ def create_dashboard(
     token: str,
     *,
     password: str | None = None,
+    admin_password: str | None = None,
     hosts: Hosts | None = None,
     folder: Path | None = None,
     attempts: Attempts | None = None,
@@ -46,7 +47,8 @@ def create_dashboard(
 
     Args:
         token: for the API; it stays here
-        password: that people have to sign in with; None: nobody has to
+        password: that people have to sign in with
+        admin_password: the same, for those who may act; neither: nobody has to sign in
         hosts: the names it answers by; None: all
         folder: where it keeps which sessions were signed out; None: until it ends
         attempts: slow down who guesses the password
@@ -55,7 +57,7 @@ def create_dashboard(
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(server, mirror)
     server.add_route("/find", Finding(mirror.api).answer)
-    dash = _create_dash(server, has_sign_in=password is not None)
+    dash = _create_dash(server, has_sign_in=bool(password or admin_password))
     _add_callbacks(dash, mirror)
     add_browser_functions(dash)
     # Before the first request: a socket that comes before any tab would find no callbacks.
@@ -65,6 +67,7 @@ def create_dashboard(
     return Gate(
         GZipMiddleware(checked, compresslevel=4),
         password=password,
+        admin_password=admin_password,
         policy=_policy(dash),
         hosts=hosts,
         folder=folder,

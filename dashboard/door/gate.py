@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.door.hosts import ANY_NAME, Hosts
-from dashboard.door.sessions import Clock, Session, Sessions, SignedOut
+from dashboard.door.sessions import ROLE, Clock, Role, Session, Sessions, SignedOut
 from dashboard.door.signin import (
     METHODS,
     SIGN_IN,
@@ -29,6 +29,7 @@ ASSETS = "/assets/"
 OPEN_FOLDERS = ("/_dash-component-suites/", ASSETS)
 FOR_EVER = "public, max-age=31536000, immutable"
 HEALTH = "/health"
+SESSION = "/session"
 # In the range for applications; servers answer 403 while the handshake is not done.
 SIGN_IN_FIRST = 4401
 UNKNOWN_HOST = 4421
@@ -51,6 +52,8 @@ class Gate:
     prolongs the session meanwhile counts for the next one.
 
     Args:
+        password: to look with
+        admin_password: to look and act with; where it is the only one, nobody looks without it
         folder: where it is kept which sessions were signed out
     """
 
@@ -59,6 +62,7 @@ class Gate:
         app: ASGIApp,
         *,
         password: str | None,
+        admin_password: str | None = None,
         policy: str,
         hosts: Hosts | None = None,
         folder: Path | None = None,
@@ -69,8 +73,10 @@ class Gate:
         self._app = app
         self._headers = HEADERS | {"Content-Security-Policy": policy}
         self._hosts = hosts or Hosts([ANY_NAME])
+        given = {Role.VIEWER: password, Role.ADMIN: admin_password}
+        passwords = {role: text for role, text in given.items() if text is not None}
         self._sessions = (
-            None if password is None else Sessions(password, now, signed_out=SignedOut(folder, now))
+            Sessions(passwords, now, signed_out=SignedOut(folder, now)) if passwords else None
         )
         self._sign_in = SignIn(self._sessions, delay, attempts)
 
@@ -94,11 +100,17 @@ class Gate:
             response = await self._sign_in.answer(Request(scope, receive))
             await response(scope, receive, send)
         elif self._sessions is None or _is_open(scope["path"]):
-            await self._app(scope, receive, send)
+            await self._inside(scope, None)(scope, receive, send)
         elif session := self._sessions.find(scope):
-            await self._app(scope, receive, _prolonging(self._sessions, session, scope, send))
+            send = _prolonging(self._sessions, session, scope, send)
+            await self._inside(scope, session)(scope, receive, send)
         else:
             await _refusal(scope)(scope, receive, send)
+
+    def _inside(self, scope: Scope, session: Session | None) -> ASGIApp:
+        """What answers who may pass; it finds the role in the scope."""
+        scope[ROLE] = None if session is None else session.role
+        return _tell_role if scope["path"] == SESSION else self._app
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._hosts.accept(scope):
@@ -106,6 +118,7 @@ class Gate:
         elif self._sessions is None:
             await self._app(scope, receive, send)
         elif session := self._sessions.find(scope):
+            scope[ROLE] = session.role
             prolonging = _prolonging(self._sessions, session, scope, send)
             socket = _Socket(self._sessions, self._sessions.prolonged(session) or session)
             await socket.serve(self._app, scope, receive, prolonging)
@@ -165,6 +178,15 @@ def _refusal(scope: Scope) -> Response:
         raw += b"?" + scope["query_string"]
     target = local_path(quote(raw, safe=string.punctuation))
     return RedirectResponse(f"{SIGN_IN}?next={quote(target, safe='/')}", 303)
+
+
+async def _tell_role(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers GET /session, by which a page knows whether to draw what acts."""
+    if scope["method"] == "GET":
+        response = JSONResponse({"role": scope[ROLE]})
+    else:
+        response = JSONResponse({"detail": "Method not allowed."}, 405, {"Allow": "GET, HEAD"})
+    await response(scope, receive, send)
 
 
 def _unknown_host() -> Response:

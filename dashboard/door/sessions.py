@@ -7,8 +7,9 @@ import logging
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from starlette.types import Scope
@@ -24,10 +25,31 @@ Clock = Callable[[], float]
 logger = logging.getLogger(__name__)
 
 
+class Role(StrEnum):
+    """What a password lets its owner do: look, or look and act."""
+
+    VIEWER = "viewer"
+    ADMIN = "admin"
+
+
+# What the key of a role is salted with. So the cookies of one never become those of the other,
+# even if the passwords change places.
+_SALTS = {Role.VIEWER: b"process monitor session", Role.ADMIN: b"process monitor admin session"}
+# Of a request that the gate let through: the role of its session, None where nobody signs in.
+ROLE = "process_monitor.role"
+
+
+def role_of(scope: Scope) -> Role | None:
+    """The role of who sent a request that came through the gate; None where nobody signs in."""
+    role: Role | None = scope.get(ROLE)
+    return role
+
+
 @dataclass(frozen=True)
 class Session:
     """One sign-in, for as long as it is known to last; times in seconds since 1970."""
 
+    role: Role
     id: str
     begun_at: int
     ends_at: int
@@ -81,30 +103,48 @@ class SignedOut:
         return end.isdecimal() and int(end) <= self._now()
 
 
-class Sessions:
-    """Sessions are cookies that only the password can have signed; only ended ones are stored.
+class _Password:
+    """What a password can sign; the role of a session is whose password signed its cookie."""
 
-    So all replicas know them, and a changed password ends them.
+    def __init__(self, role: Role, password: str) -> None:
+        self.role = role
+        # Slow, since whoever gets hold of a cookie may try passwords on it.
+        self._key = hashlib.scrypt(_password_bytes(password), salt=_SALTS[role], n=2**14, r=8, p=1)
+        self._password = self.sign("password", _password_bytes(password))
+
+    def is_it(self, given: str) -> bool:
+        return hmac.compare_digest(self.sign("password", _password_bytes(given)), self._password)
+
+    def sign(self, purpose: str, data: bytes) -> bytes:
+        return hmac.new(self._key, purpose.encode() + b":" + data, "sha256").hexdigest().encode()
+
+
+class Sessions:
+    """Sessions are cookies that only a password can have signed; only ended ones are stored.
+
+    So all replicas know them, and a changed password ends those of its role.
     """
 
     def __init__(
-        self, password: str, now: Clock = time.time, *, signed_out: SignedOut | None = None
+        self,
+        passwords: Mapping[Role, str],
+        now: Clock = time.time,
+        *,
+        signed_out: SignedOut | None = None,
     ) -> None:
-        # Slow, since whoever gets hold of a cookie may try passwords on it.
-        self._key = hashlib.scrypt(
-            _password_bytes(password), salt=b"process monitor session", n=2**14, r=8, p=1
-        )
-        self._password = self._sign("password", _password_bytes(password))
+        self._passwords = {role: _Password(role, given) for role, given in passwords.items()}
         self._signed_out = signed_out or SignedOut(None, now)
         self._now = now
 
-    def is_password(self, given: str) -> bool:
-        return hmac.compare_digest(self._sign("password", _password_bytes(given)), self._password)
+    def role_by(self, given: str) -> Role | None:
+        """Whose password this is; all are compared, so that time does not tell."""
+        roles = [password.role for password in self._passwords.values() if password.is_it(given)]
+        return roles[0] if roles else None
 
-    def begin(self) -> Session:
+    def begin(self, role: Role) -> Session:
         """A new session."""
         now = int(self._now())
-        return Session(secrets.token_hex(16), now, now + SESSION_SECONDS)
+        return Session(role, secrets.token_hex(16), now, now + SESSION_SECONDS)
 
     def find(self, scope: Scope) -> Session | None:
         """The session of a request; of several, the one that lasts longest."""
@@ -135,7 +175,8 @@ class Sessions:
     def cookie(self, session: Session) -> str:
         """The value of its cookie."""
         told = f"{session.ends_at}.{session.begun_at}.{session.id}"
-        return f"{told}.{self._sign('session', told.encode()).decode()}"
+        signature = self._passwords[session.role].sign("session", told.encode())
+        return f"{told}.{signature.decode()}"
 
     def _open_sessions(self, scope: Scope) -> Iterator[Session]:
         for value in _cookies(scope):
@@ -145,15 +186,12 @@ class Sessions:
 
     def _read(self, value: bytes) -> Session | None:
         told, _, signature = value.rpartition(b".")
-        if not hmac.compare_digest(signature, self._sign("session", told)):
-            return None
-        match told.split(b"."):
-            case [ends_at, begun_at, id_]:
-                return Session(id_.decode(), int(begun_at), int(ends_at))
-        return None  # of a release before sessions had ids
-
-    def _sign(self, purpose: str, data: bytes) -> bytes:
-        return hmac.new(self._key, purpose.encode() + b":" + data, "sha256").hexdigest().encode()
+        for role, password in self._passwords.items():
+            if hmac.compare_digest(signature, password.sign("session", told)):
+                match told.split(b"."):
+                    case [ends_at, begun_at, id_]:
+                        return Session(role, id_.decode(), int(begun_at), int(ends_at))
+        return None  # nobody signed it, or it is of a release before sessions had ids
 
 
 def _name(session: Session) -> str:

@@ -1,4 +1,4 @@
-"""Signing in with the one password, and out: the form, the cookie, and what guessing costs."""
+"""Signing in with a password, and out: the form, the cookie, and what guessing costs."""
 
 import math
 import re
@@ -69,8 +69,9 @@ class SignIn:
         if wait > 0 or self._failures.are_too_many(address):
             notice = "Too many attempts. Try again in a moment."
             return HTMLResponse(form(notice), 429, {"Retry-After": f"{max(1, math.ceil(wait))}"})
-        if sessions.is_password(fields.get("password", "")):
-            cookie = session_cookie(request.scope, sessions, sessions.begin())
+        role = sessions.role_by(fields.get("password", ""))
+        if role is not None:
+            cookie = session_cookie(request.scope, sessions, sessions.begin(role))
             return RedirectResponse(_next(request), 303, {"Set-Cookie": cookie})
         if self._attempts is not None:
             self._attempts.failed(address)

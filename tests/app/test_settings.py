@@ -8,7 +8,14 @@ from threading import Barrier
 
 import pytest
 
-from app.settings import Settings, SettingsError, ensure_token, load_settings, warn_of_weak_tokens
+from app.settings import (
+    Settings,
+    SettingsError,
+    ensure_token,
+    load_settings,
+    warn_of_weak_admin_password,
+    warn_of_weak_tokens,
+)
 
 NAMES = [
     "DATABASE_URL",
@@ -159,6 +166,28 @@ def test_a_password_is_not_told_with_the_fault(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SettingsError) as raised:
         load_settings()
     assert "secret-password" not in str(raised.value)
+
+
+@pytest.mark.parametrize("admin_password", ["pässwort", "pa\u0308sswort"])
+def test_one_password_to_look_and_to_act_with_is_refused(
+    monkeypatch: pytest.MonkeyPatch, admin_password: str
+) -> None:
+    monkeypatch.setenv("MONITOR_DASHBOARD_PASSWORD", "pässwort")
+    monkeypatch.setenv("MONITOR_DASHBOARD_ADMIN_PASSWORD", admin_password)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value).startswith("MONITOR_DASHBOARD_ADMIN_PASSWORD: is the same as")
+    assert "sswort" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("password", "warnings"), [("short", 1), ("x" * 12, 0), (None, 0)])
+def test_a_password_to_act_with_that_can_be_guessed_is_warned_about(
+    caplog: pytest.LogCaptureFixture, password: str | None, warnings: int
+) -> None:
+    settings = Settings(MONITOR_DASHBOARD_ADMIN_PASSWORD=password)
+    warn_of_weak_admin_password(settings)
+    assert len(caplog.records) == warnings
+    assert "short" not in caplog.text
 
 
 def test_without_a_token_one_is_made_that_only_the_owner_can_read(tmp_path: Path) -> None:
