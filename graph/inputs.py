@@ -246,6 +246,11 @@ class EndProcessInput:
     process_id: strawberry.ID
     status: ProcessStatus
     details: str | None = None
+    only_stalled: bool | None = strawberry.field(
+        default=None,
+        description="CONFLICT unless it is stalled by now: it ended meanwhile, or its worker "
+        "reported. What its id means as a successor's is never ended.",
+    )
 
 
 def _values(field: str, values: Iterable[T] | None) -> tuple[T, ...] | None:

@@ -76,7 +76,7 @@ class Mutation:
     ) -> Process:
         process = await _writing(info).run_once(
             idempotency_key,
-            processes.end_process,
+            processes.end_stalled_process if input.only_stalled else processes.end_process,
             process_id=input.process_id,
             status=input.status,
             details=input.details,
@@ -86,7 +86,8 @@ class Mutation:
     @strawberry.mutation(
         description="Takes workers that are not ALIVE out of lists and counts until they report "
         "again: those of `ids`, or all FINISHED ones of a pipeline, one of the two, else "
-        "BAD_USER_INPUT. Answers how many."
+        "BAD_USER_INPUT. Of a pipeline as many as fit into 4 s: ask again until it answers 0. "
+        "Answers how many."
     )
     async def archive_workers(
         self,

@@ -3,6 +3,7 @@
 However many there are, in steps that hold nobody up.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,8 @@ from monitor.writing.transactions import Transactions
 
 # A step locks so many workers; a report waits for it for some 40 ms at most.
 STEP_WORKERS = 250
+# A request has less than 10 s, in which it shall say what was done.
+FINISHED_SECONDS = 4.0
 SILENT = (Liveness.FINISHED, Liveness.LOST)
 
 _worker = models.workers.c
@@ -85,12 +88,20 @@ async def archive_by_ids(
     return archived
 
 
-async def archive_finished(database: Database, transactions: Transactions, pipeline_id: str) -> int:
+async def archive_finished(
+    database: Database,
+    transactions: Transactions,
+    pipeline_id: str,
+    *,
+    seconds: float = FINISHED_SECONDS,
+) -> int:
     """Archives the FINISHED workers of a pipeline; how many there were.
 
+    Begins no step after so many seconds: whoever is told a number asks again, until there are none.
     May be broken off at any time, and begun again: what was done stays. Raises PipelineNotFound,
     Unavailable.
     """
+    until = time.monotonic() + seconds
     if not await _find(database, _OF_PIPELINE, id=pipeline_id):
         raise PipelineNotFound
     archived = 0
@@ -99,6 +110,8 @@ async def archive_finished(database: Database, transactions: Transactions, pipel
         if not some:
             break  # they reported meanwhile, or somebody else was first
         archived += len(some)
+        if time.monotonic() >= until:
+            break
     return archived
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, Worker
-from monitor.errors import InvalidInput
+from monitor.errors import Conflict, InvalidInput
 from monitor.limits import check_details
 from monitor.starts import open_process, process_meant
 from monitor.writing.loading import Needs
@@ -98,14 +98,38 @@ def end_process(
 
     Raises ProcessNotFound, InvalidInput for RUNNING or details over 1 MiB.
     """
-    if status is ProcessStatus.RUNNING:
-        raise InvalidInput("status", "RUNNING is no end, use SUCCESS or ERROR")
-    check_details("details", details)
+    _check_end(status, details)
     tx.process(process_id)
     tx.see(tx.process(process_id).worker_id)
     process = process_meant(tx, tx.process(process_id))
+    return process if process.ended_at is not None else _end(tx, process, status, details)
+
+
+@operation(needs=lambda process_id, **_: Needs(processes=(process_id,)))
+def end_stalled_process(
+    tx: Transaction, *, process_id: str, status: ProcessStatus, details: str | None
+) -> Process:
+    """Ends a process that nobody goes on with, and never its successor: who asks has seen it stall.
+
+    Raises ProcessNotFound, Conflict when it is not stalled by now, InvalidInput as `end_process`.
+    """
+    _check_end(status, details)
+    process = tx.process(process_id)
     if process.ended_at is not None:
-        return process
+        raise Conflict(f"The process is not stalled: it has ended, as {process.status}")
+    if not process.stalled:
+        raise Conflict("The process is not stalled: its worker is alive")
+    tx.see(process.worker_id)
+    return _end(tx, tx.process(process_id), status, details)
+
+
+def _check_end(status: ProcessStatus, details: str | None) -> None:
+    if status is ProcessStatus.RUNNING:
+        raise InvalidInput("status", "RUNNING is no end, use SUCCESS or ERROR")
+    check_details("details", details)
+
+
+def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str | None) -> Process:
     ended_at = max(tx.now, process.updated_at)
     process = tx.update(
         replace(

@@ -190,3 +190,14 @@ async def test_retention_archives_what_runs_nothing_and_was_silent_for_long(
         await keep.archive(now)
         removed = await told(database, ChangeKind.REMOVED)
         assert sorted(removed) == sorted(id_ for id_, goes in expected.items() if goes and wanted)
+
+
+async def test_of_very_many_as_many_are_archived_as_fit_and_the_others_by_asking_again(
+    database: Database,
+) -> None:
+    workers = [a_worker(name="many", liveness=Liveness.FINISHED) for _ in range(STEP_WORKERS + 1)]
+    await store(database, *workers)
+    transactions, of = replica(database), pipeline_id("many")
+    assert await archive_finished(database, transactions, of, seconds=0) == STEP_WORKERS
+    assert await archive_finished(database, transactions, of, seconds=0) == 1
+    assert await archive_finished(database, transactions, of, seconds=0) == 0
