@@ -113,6 +113,7 @@ def create_app(
         transactions,
         Policy(settings.retention_days, settings.retention_processes),
         archive_after=settings.archive_after,
+        audit_for=settings.audit_for,
     )
 
     connections = ConnectionStatistics()

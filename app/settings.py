@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     retention_days: float | None = Field(None, gt=0, le=MAX_DAYS, alias="MONITOR_RETENTION_DAYS")
     retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
     archive_after_days: float = Field(7, ge=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS")
+    audit_days: float = Field(90, ge=0, le=MAX_DAYS, alias="MONITOR_AUDIT_DAYS")
     trusted_proxies: Tokens = Field([], alias="MONITOR_TRUSTED_PROXIES")
     max_connections: int = Field(10_000, ge=16, alias="MONITOR_MAX_CONNECTIONS")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
@@ -159,12 +160,20 @@ class Settings(BaseSettings):
     @property
     def archive_after(self) -> timedelta | None:
         """None: never."""
-        days = self.archive_after_days
-        return timedelta(days=days) if days else None
+        return _days(self.archive_after_days)
+
+    @property
+    def audit_for(self) -> timedelta | None:
+        """None: for ever."""
+        return _days(self.audit_days)
 
     @property
     def token_file(self) -> Path:
         return self.data_dir / "token"
+
+
+def _days(number: float) -> timedelta | None:
+    return timedelta(days=number) if number else None
 
 
 def base_url(backend: str) -> str:

@@ -125,6 +125,7 @@ VERSION_LENGTH = 50
 # Case folding can make three characters of one; the longest that an index takes beside an id.
 FOLDED_LENGTH = 750
 REASON_LENGTH = 400
+SUMMARY_LENGTH = 600
 IDEMPOTENCY_KEY_LENGTH = 128
 
 # All workers of one name. The rest of it is kept in `pipeline_figures`, so that replicas do not
@@ -337,6 +338,33 @@ idempotency_keys = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("answer", LongText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False, index=True),
+    mariadb_default_charset="utf8mb4",
+)
+
+# Who did what (`monitor.acts`), and what to.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("role", Id, nullable=False),
+    Column("address", Id, nullable=False),
+    Column("action", Id, nullable=False),
+    Column("summary", _text(SUMMARY_LENGTH), nullable=False),
+    Index(None, "at", "id"),
+    Index(None, "action", "at", "id"),
+    mariadb_default_charset="utf8mb4",
+)
+
+audit_subjects = Table(
+    "audit_subjects",
+    metadata,
+    Column("audit_id", Id, primary_key=True),
+    Column("subject_id", Id, primary_key=True),
+    # As of the act, so that a page of one subject's follows an index.
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", Id, nullable=False),
+    Index(None, "subject_id", "at", "audit_id"),
     mariadb_default_charset="utf8mb4",
 )
 

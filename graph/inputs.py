@@ -11,8 +11,8 @@ from monitor.entities import Liveness, ProcessStatus, TaskDefinition, TaskStatus
 from monitor.errors import InvalidInput
 from monitor.events import ChangeKind
 from monitor.limits import MAX_FILTER_VALUES, VERSION_LENGTH, check_text
-from monitor.reading import filters
-from monitor.reading.pages import Direction, Order
+from monitor.reading import audit, filters
+from monitor.reading.pages import MAX_PARTS, Direction, Order
 from monitor.tasks import TaskUpdate
 
 T = TypeVar("T")
@@ -215,6 +215,25 @@ class TaskFilter:
         )
 
 
+@strawberry.input(
+    description="actions: names of mutations. since: from then on. until: before then. More than "
+    "100 subjectIds are BAD_USER_INPUT."
+)
+class AuditFilter:
+    subject_ids: list[strawberry.ID] | None = None
+    actions: list[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def convert(self) -> audit.AuditFilter:
+        return audit.AuditFilter(
+            subject_ids=_values("subjectIds", self.subject_ids, MAX_PARTS),
+            actions=convert_actions("filter.actions", self.actions),
+            since=self.since,
+            until=self.until,
+        )
+
+
 @strawberry.input
 class TaskDefinitionInput:
     name: str
@@ -253,13 +272,26 @@ class EndProcessInput:
     )
 
 
-def _values(field: str, values: Iterable[T] | None) -> tuple[T, ...] | None:
+def convert_actions(field: str, actions: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Those that can be names of mutations: the database compares no others with its own."""
+    if actions is None:
+        return None
+    return tuple(
+        action for action in _bounded(field, actions, MAX_FILTER_VALUES) if action.isascii()
+    )
+
+
+def _values(
+    field: str, values: Iterable[T] | None, at_most: int = MAX_FILTER_VALUES
+) -> tuple[T, ...] | None:
     """As a tuple, which can be hashed: filters are part of the keys that loads are shared by."""
     if values is None:
         return None
+    return _bounded(f"filter.{field}", values, at_most)
+
+
+def _bounded(field: str, values: Iterable[T], at_most: int) -> tuple[T, ...]:
     listed = tuple(values)
-    if len(listed) > MAX_FILTER_VALUES:
-        raise InvalidInput(
-            f"filter.{field}", f"has {len(listed)} values, at most {MAX_FILTER_VALUES}"
-        )
+    if len(listed) > at_most:
+        raise InvalidInput(field, f"has {len(listed)} values, at most {at_most}")
     return listed

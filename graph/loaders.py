@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 
 from db.session import Database
+from monitor.acts import Act
 from monitor.entities import Entity, Pipeline, Process, Task, Worker
 from monitor.errors import InvalidInput
+from monitor.reading.audit import list_acts_on, list_subjects
 from monitor.reading.details import Budget
 from monitor.reading.filters import Filter
 from monitor.reading.nested import (
@@ -52,6 +54,15 @@ class StatisticsKey:
     arguments: tuple[Hashable, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ActsKey:
+    """The newest acts on something; fields with the same arguments load together."""
+
+    subject_id: str
+    actions: tuple[str, ...] | None
+    first: int
+
+
 class Loaders:
     """The loaders of one operation; `details`: what all of them may read of these."""
 
@@ -69,6 +80,8 @@ class Loaders:
         self.steps = _statistics(database, find_steps)
         self.versions = _statistics(database, find_versions)
         self.outcomes = _statistics(database, find_outcomes)
+        self.acts_on = DataLoader(self._load_acts_on)
+        self.subjects_of_act = DataLoader(self._load_subjects)
         # Of whole lists of processes, by the ids of the workers.
         self.workers_of = DataLoader(self._load_workers_of, cache=False)
 
@@ -123,6 +136,19 @@ class Loaders:
         for worker in found.values():
             self._workers.prime(worker.id, worker)
         return [found] * len(lists)
+
+    async def _load_acts_on(self, keys: list[ActsKey]) -> list[list[Act]]:
+        alike: dict[tuple[tuple[str, ...] | None, int], list[str]] = {}
+        for key in keys:
+            alike.setdefault((key.actions, key.first), []).append(key.subject_id)
+        found = {
+            kind: await list_acts_on(self._database, ids, *kind) for kind, ids in alike.items()
+        }
+        return [found[key.actions, key.first][key.subject_id] for key in keys]
+
+    async def _load_subjects(self, act_ids: list[str]) -> list[list[str]]:
+        found = await list_subjects(self._database, act_ids)
+        return [found[act_id] for act_id in act_ids]
 
 
 class RunLoaders:

@@ -1,5 +1,8 @@
 """The Mutation type: each field runs one operation of the same name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import strawberry
 
 from graph.context import GraphInfo
@@ -8,6 +11,7 @@ from graph.inputs import EndProcessInput, RegisterWorkerInput, UpdateTaskInput
 from graph.types.nodes import Process, Task, Worker
 from monitor import archiving, processes, tasks, workers
 from monitor.errors import InvalidInput
+from monitor.writing.job import on_behalf_of
 from monitor.writing.transactions import Transactions
 
 _KEY = (
@@ -23,48 +27,53 @@ class Mutation:
     async def register_worker(
         self, info: GraphInfo, input: RegisterWorkerInput, idempotency_key: str | None = None
     ) -> Worker:
-        worker = await _writing(info).run_once(
-            idempotency_key,
-            workers.register_worker,
-            name=input.name,
-            version=input.version,
-            task_definitions=input.definitions(),
-        )
+        with _writing(info) as writing:
+            worker = await writing.run_once(
+                idempotency_key,
+                workers.register_worker,
+                name=input.name,
+                version=input.version,
+                task_definitions=input.definitions(),
+            )
         return Worker.of(worker)
 
     @strawberry.mutation
     async def heartbeat(self, info: GraphInfo, worker_id: strawberry.ID) -> Worker:
-        return Worker.of(await _writing(info).run(workers.record_heartbeat, worker_id=worker_id))
+        with _writing(info) as writing:
+            return Worker.of(await writing.run(workers.record_heartbeat, worker_id=worker_id))
 
     @strawberry.mutation
     async def start_process(
         self, info: GraphInfo, worker_id: strawberry.ID, idempotency_key: str | None = None
     ) -> Process:
-        process, _ = await _writing(info).run_once(
-            idempotency_key, processes.start_process, worker_id=worker_id
-        )
+        with _writing(info) as writing:
+            process, _ = await writing.run_once(
+                idempotency_key, processes.start_process, worker_id=worker_id
+            )
         return Process.of(process)
 
     @strawberry.mutation
     async def update_task(
         self, info: GraphInfo, input: UpdateTaskInput, idempotency_key: str | None = None
     ) -> Task:
-        task = await _writing(info).run_once(
-            idempotency_key,
-            tasks.update_task,
-            task_id=input.task_id,
-            status=input.status,
-            details=input.details,
-        )
+        with _writing(info) as writing:
+            task = await writing.run_once(
+                idempotency_key,
+                tasks.update_task,
+                task_id=input.task_id,
+                status=input.status,
+                details=input.details,
+            )
         return Task.of(*done(info, [task]))
 
     @strawberry.mutation(description="All or none, in order; 1,000 at most.")
     async def update_tasks(
         self, info: GraphInfo, inputs: list[UpdateTaskInput], idempotency_key: str | None = None
     ) -> list[Task]:
-        updated = await _writing(info).run_once(
-            idempotency_key, tasks.update_tasks, updates=[update.convert() for update in inputs]
-        )
+        with _writing(info) as writing:
+            updated = await writing.run_once(
+                idempotency_key, tasks.update_tasks, updates=[update.convert() for update in inputs]
+            )
         return [Task.of(task) for task in done(info, updated)]
 
     @strawberry.mutation(
@@ -74,13 +83,14 @@ class Mutation:
     async def end_process(
         self, info: GraphInfo, input: EndProcessInput, idempotency_key: str | None = None
     ) -> Process:
-        process = await _writing(info).run_once(
-            idempotency_key,
-            processes.end_stalled_process if input.only_stalled else processes.end_process,
-            process_id=input.process_id,
-            status=input.status,
-            details=input.details,
-        )
+        with _writing(info) as writing:
+            process = await writing.run_once(
+                idempotency_key,
+                processes.end_stalled_process if input.only_stalled else processes.end_process,
+                process_id=input.process_id,
+                status=input.status,
+                details=input.details,
+            )
         return Process.of(*done(info, [process]))
 
     @strawberry.mutation(
@@ -95,16 +105,23 @@ class Mutation:
         ids: list[strawberry.ID] | None = None,
         pipeline_id: strawberry.ID | None = None,
     ) -> int:
-        writing, database = _writing(info), info.context.monitor.database
-        if ids is not None and pipeline_id is None:
-            return await archiving.archive_by_ids(database, writing, ids)
-        if pipeline_id is not None and ids is None:
-            return await archiving.archive_finished(database, writing, pipeline_id)
+        database = info.context.monitor.database
+        with _writing(info) as writing:
+            if ids is not None and pipeline_id is None:
+                return await archiving.archive_by_ids(database, writing, ids)
+            if pipeline_id is not None and ids is None:
+                return await archiving.archive_finished(database, writing, pipeline_id)
         raise InvalidInput("ids", "or pipelineId is needed, one of them")
 
 
-def _writing(info: GraphInfo) -> Transactions:
-    """The way to write, for those who may; what was read before it is read anew after it."""
+@contextmanager
+def _writing(info: GraphInfo) -> Iterator[Transactions]:
+    """The way to write, for those who may; what was read before it is read anew after it.
+
+    What is done inside the block is kept in the audit, on behalf of who asks. It ends there: what
+    a client sends on the same connection meanwhile is run in the context of this.
+    """
     info.context.principal.require_write()
     info.context.renew_loaders()
-    return info.context.monitor.transactions
+    with on_behalf_of(info.context.actor):
+        yield info.context.monitor.transactions

@@ -12,6 +12,7 @@ from graph.inputs import (
     PROCESSES_BY_DEFAULT,
     TASKS_BY_DEFAULT,
     WORKERS_BY_DEFAULT,
+    AuditFilter,
     PipelineFilter,
     PipelineOrder,
     ProcessFilter,
@@ -23,6 +24,7 @@ from graph.inputs import (
     check_versions,
     convert_order,
 )
+from graph.types.audit import AuditEntry
 from graph.types.connections import Connection
 from graph.types.figures import ActivityPoint, Summary
 from graph.types.node import Node
@@ -30,7 +32,8 @@ from graph.types.nodes import Process, Task, Worker, find_process, find_task, lo
 from graph.types.pipelines import Pipeline
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of, pipeline_id
-from monitor.reading import figures, filters, reads
+from monitor.reading import audit, figures, filters, reads
+from monitor.reading.audit import list_acts
 from monitor.reading.pages import PageRequest
 from monitor.reading.pipelines import list_pipelines
 
@@ -62,7 +65,7 @@ class Query:
                 return await _process(info, id)
             case "task":
                 return await _task(info, id)
-            case None:
+            case "audit" | None:
                 return None
 
     @strawberry.field(
@@ -174,6 +177,28 @@ class Query:
         )
         show_details(info, page.items, asked)
         return Connection.of(page, Task.of)
+
+    @strawberry.field(
+        description="What was done by mutations under full-access tokens (heartbeats are left "
+        "out), newest first; for full-access tokens, else FORBIDDEN. What changed nothing or was "
+        "refused is not in it, and what workers report over REST neither."
+    )
+    async def audit(
+        self,
+        info: GraphInfo,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: AuditFilter | None = None,
+    ) -> Connection[AuditEntry]:
+        info.context.principal.require_write()
+        page = await list_acts(
+            info.context.monitor.database,
+            filter.convert() if filter else audit.AuditFilter(),
+            PageRequest(first, after, last, before),
+        )
+        return Connection.of(page, AuditEntry.of)
 
     @strawberry.field
     async def summary(self, info: GraphInfo) -> Summary:

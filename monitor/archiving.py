@@ -63,6 +63,11 @@ def archive_silent(
     """
     found = [tx.worker(worker_id) for worker_id in worker_ids]
     wanted = [worker for worker in found if worker.liveness in liveness and not worker.archived]
+    if wanted:
+        subjects = [id_ for worker in wanted for id_ in (worker.id, worker.pipeline_id)]
+        tx.audit.note(
+            "archiveWorkers", subjects, "1 worker" if len(wanted) == 1 else f"{len(wanted)} workers"
+        )
     return [tx.archive(worker) for worker in wanted]
 
 

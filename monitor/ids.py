@@ -10,8 +10,8 @@ import secrets
 import time
 from typing import Literal
 
-Kind = Literal["pipeline", "worker", "process", "task"]
-_ID = re.compile(r"(pipeline|worker|process|task)_[0-9A-Za-z-]{1,56}", re.ASCII)
+Kind = Literal["pipeline", "worker", "process", "task", "audit"]
+_ID = re.compile(r"(pipeline|worker|process|task|audit)_[0-9A-Za-z-]{1,56}", re.ASCII)
 
 
 def new_id(kind: Kind) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from monitor.acts import summary_of_end
 from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, Worker
 from monitor.errors import Conflict, InvalidInput
 from monitor.limits import check_details
@@ -23,7 +24,9 @@ def start_process(tx: Transaction, *, worker_id: str) -> tuple[Process, Sequence
     """A new process with one PENDING task per definition, in their order. Raises WorkerNotFound."""
     tx.worker(worker_id)
     tx.see(worker_id)
-    return open_process(tx, tx.worker(worker_id))
+    process, tasks = open_process(tx, tx.worker(worker_id))
+    tx.audit.note("startProcess", (process.id, worker_id))
+    return process, tasks
 
 
 @operation(needs=lambda process_ids, **_: Needs(tasks_of=tuple(process_ids)))
@@ -155,4 +158,6 @@ def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str 
     )
     tx.count(process.pipeline_id, running=-1, succeeded=succeeded, failed=failed)
     tx.note_end(process)
+    subjects = (process.id, process.worker_id, process.pipeline_id)
+    tx.audit.note("endProcess", subjects, summary_of_end(status, details))
     return process

@@ -36,7 +36,9 @@ def update_task(tx: Transaction, *, task_id: str, status: TaskStatus, details: s
     """
     check_details("details", details)
     tx.task(task_id)
-    return _apply(tx, TaskUpdate(task_id, status, details))
+    task = _apply(tx, TaskUpdate(task_id, status, details))
+    tx.audit.note("updateTask", (task.process_id,), f"task {task.position}: {status}")
+    return task
 
 
 @operation(needs=lambda updates: _needs(*((u.task_id, u.status) for u in updates)))
@@ -50,7 +52,10 @@ def update_tasks(tx: Transaction, *, updates: Sequence[TaskUpdate]) -> Sequence[
     for index, update in enumerate(updates):
         check_details(f"inputs.{index}.details", update.details)
         tx.task(update.task_id)
-    return [_apply(tx, update) for update in updates]
+    tasks = [_apply(tx, update) for update in updates]
+    if tasks:
+        tx.audit.note("updateTasks", [t.process_id for t in tasks], f"{len(tasks)} reports")
+    return tasks
 
 
 def _apply(tx: Transaction, update: TaskUpdate) -> Task:

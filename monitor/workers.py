@@ -48,6 +48,7 @@ def register_worker(
         )
     )
     tx.add_to_pipeline(worker)
+    tx.audit.note("registerWorker", (worker.id, worker.pipeline_id), f"{name} {version}")
     return worker
 
 

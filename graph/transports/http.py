@@ -18,6 +18,7 @@ from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
 from graph.loaders import Loaders
 from graph.scalars import encode
+from graph.transports.actors import actor_of
 from graph.transports.explorer import explorer_response
 from graph.transports.requests import BadRequest, GraphRequest, parse_parameters
 from graph.transports.sse import MEDIA_TYPE as EVENT_STREAM
@@ -62,7 +63,7 @@ class HttpEndpoint:
             operation = await read_request(request)
             if media_type == EVENT_STREAM:
                 return await self._stream(request, operation, principal)
-            return await self._answer(operation, request.method, principal, media_type)
+            return await self._answer(request, operation, principal, media_type)
         except BadRequest as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": "BAD_USER_INPUT"}}]}
             return _response(body, _not_stream(media_type), error.status, error.headers)
@@ -76,11 +77,11 @@ class HttpEndpoint:
             return _response(body, _not_stream(media_type), wire(error).status, headers)
 
     async def _answer(
-        self, request: GraphRequest, method: str, principal: Principal, media_type: str
+        self, request: Request, operation: GraphRequest, principal: Principal, media_type: str
     ) -> Response:
-        prepared = self._engine.prepare(request.query)
-        match prepared.operation_type(request.operation_name):
-            case OperationType.MUTATION if method == "GET":
+        prepared = self._engine.prepare(operation.query)
+        match prepared.operation_type(operation.operation_name):
+            case OperationType.MUTATION if request.method == "GET":
                 raise BadRequest(405, "A mutation cannot be sent by GET", {"Allow": "POST"})
             case OperationType.SUBSCRIPTION:
                 raise BadRequest(
@@ -88,12 +89,12 @@ class HttpEndpoint:
                     "A subscription needs a stream: use a WebSocket (graphql-transport-ws), or "
                     "Server-Sent Events (Accept: text/event-stream)",
                 )
-        context = Context(self._monitor, principal, Loaders(self._monitor.database))
+        loaders, actor = Loaders(self._monitor.database), actor_of(request, principal)
         body = await self._engine.run(
             prepared,
-            context,
-            variables=request.variables,
-            operation_name=request.operation_name,
+            Context(self._monitor, principal, loaders, actor),
+            variables=operation.variables,
+            operation_name=operation.operation_name,
         )
         return _response(body, media_type, _status(body, media_type), {})
 
@@ -103,7 +104,7 @@ class HttpEndpoint:
         """The operation as Server-Sent Events."""
         prepared = self._engine.prepare(operation.query)
         if prepared.operation_type(operation.operation_name) is not OperationType.SUBSCRIPTION:
-            answer = await self._answer(operation, request.method, principal, JSON)
+            answer = await self._answer(request, operation, principal, JSON)
             return single_event(bytes(answer.body))
         resume = request.headers.get("last-event-id")
         return EventStream(

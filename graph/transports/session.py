@@ -18,6 +18,7 @@ from graph.fanout.sink import Errors
 from graph.fanout.subscriber import Subscriber
 from graph.loaders import Loaders
 from graph.scalars import encode
+from graph.transports.actors import token_holder
 from graph.transports.extensions import PUSH_EXTENSION, Pusher
 from graph.transports.protocol import (
     CloseCode,
@@ -210,7 +211,7 @@ class Socket:
         monitor = self._parts.monitor
         response = await self._parts.engine.run(
             prepared,
-            Context(monitor, principal, Loaders(monitor.database)),
+            Context(monitor, principal, Loaders(monitor.database), token_holder(self._address)),
             variables=request.variables,
             operation_name=request.operation_name,
         )

@@ -1,7 +1,4 @@
-"""Entities as clients see them.
-
-Scalars are copied when an object is made, so that reading a field is a plain attribute access.
-"""
+"""Entities as clients see them; their scalars are copied, so that a field is a plain attribute."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +12,7 @@ from graph.execution.executor import AT_HAND
 from graph.execution.selection import details_asked, selected_fields
 from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
 from graph.loaders import PageKey
+from graph.types.audit import AUDIT_OF_NODE, AuditEntry, audit_of_node
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts
 from graph.types.node import (
@@ -139,6 +137,7 @@ class Process(Node):
         "a process by itself."
     )
     revision: int
+    audit: list[AuditEntry] = strawberry.field(resolver=audit_of_node, description=AUDIT_OF_NODE)
 
     @classmethod
     def of(cls, process: entities.Process) -> Self:

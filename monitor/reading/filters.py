@@ -42,8 +42,8 @@ from monitor.reading.conditions import (
 Prefix = tuple[str, ...]
 
 
-class Filter(Protocol):
-    """What all filters have in common."""
+class ListFilter(Protocol):
+    """What the filters of all lists have in common."""
 
     @property
     def ids(self) -> Sequence[str] | None:
@@ -58,6 +58,10 @@ class Filter(Protocol):
 
     def where(self) -> Condition:
         """The filter as SQL."""
+
+
+class Filter(ListFilter, Protocol):
+    """The same for what can be followed."""
 
     @property
     def is_steady(self) -> bool:

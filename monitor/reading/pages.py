@@ -30,7 +30,13 @@ MAX_PAGE_SIZE = 500
 # Filters that one is split into at most; SQLite takes 500 parts in a statement.
 MAX_PARTS = 100
 # Of the lists of filters, where the names are not the same.
-_COLUMNS = {"worker_ids": "worker_id", "pipeline_ids": "pipeline_id", "versions": "version"}
+_COLUMNS = {
+    "worker_ids": "worker_id",
+    "pipeline_ids": "pipeline_id",
+    "versions": "version",
+    "subject_ids": "subject_id",
+    "actions": "action",
+}
 
 
 class Direction(StrEnum):

@@ -22,7 +22,7 @@ from monitor.errors import Unavailable
 from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.reading.details import Budget, detailed, read_large
-from monitor.reading.filters import Filter
+from monitor.reading.filters import Filter, ListFilter
 from monitor.reading.pages import Listing, Order, Page, PageRequest, split
 
 T = TypeVar("T", Worker, Process, Task)
@@ -180,7 +180,7 @@ async def whole(
 
 
 def page_statement(
-    listing: Listing[L], matching: Filter, order: Order, request: PageRequest
+    listing: Listing[L], matching: ListFilter, order: Order, request: PageRequest
 ) -> Select[Any]:
     """One page; with several values in a list, the first rows of each, then the first of these.
 
@@ -195,7 +195,7 @@ def page_statement(
 
 
 def page_parts(
-    listing: Listing[L], matching: Filter, order: Order, request: PageRequest
+    listing: Listing[L], matching: ListFilter, order: Order, request: PageRequest
 ) -> list[Select[Any]]:
     """Statements of which each follows one index, together all that can be on the page."""
     prefix, filters = split(matching, listing.prefixes[order.field])
@@ -205,7 +205,7 @@ def page_parts(
     return [listing.select(part.where(), order, request, index) for part in filters]
 
 
-def _ends_early(matching: Filter) -> bool:
+def _ends_early(matching: ListFilter) -> bool:
     # No index has both orders: the database knows which is the shorter way.
     return getattr(matching, "started_before", None) is not None
 

@@ -1,4 +1,4 @@
-"""What is old, looked after now and then: keys and processes go, silent workers are archived.
+"""What is old, looked after now and then: keys, acts and processes go, silent workers are archived.
 
 Idempotency keys are forgotten after two days (they are promised for one), and so are server
 processes that have written nothing since: their last commit was found out long ago.
@@ -29,6 +29,8 @@ INTERVAL_SECONDS = 60.0
 KEPT = timedelta(hours=48)
 # Small steps hold locks for a moment only.
 STEP_ROWS = 500
+# One may have been done to hundreds of workers.
+STEP_ACTS = 100
 
 _OLD_KEYS = (
     select(models.idempotency_keys.c.key)
@@ -38,6 +40,19 @@ _OLD_KEYS = (
 )
 _REMOVE_KEYS = delete(models.idempotency_keys).where(
     models.idempotency_keys.c.key.in_(bindparam("keys", expanding=True))
+)
+OLD_ACTS = (
+    select(models.audit.c.id)
+    .where(models.audit.c.at < bindparam("before"))
+    .order_by(models.audit.c.at, models.audit.c.id)
+    .limit(STEP_ACTS)
+)
+# What they were done to goes first: a crash in between leaves nothing behind.
+_REMOVE_ACTS = (
+    delete(models.audit_subjects).where(
+        models.audit_subjects.c.audit_id.in_(bindparam("ids", expanding=True))
+    ),
+    delete(models.audit).where(models.audit.c.id.in_(bindparam("ids", expanding=True))),
 )
 _REMOVE_WRITERS = delete(models.writers).where(models.writers.c.written_at < bindparam("before"))
 
@@ -52,11 +67,13 @@ class Retention:
         policy: Policy,
         *,
         archive_after: timedelta | None,
+        audit_for: timedelta | None = None,
     ) -> None:
         self._database = database
         self._transactions = transactions
         self._policy = policy
         self._archive_after = archive_after
+        self._audit_for = audit_for
         # Hours from before that are days already.
         self._rolled_up: datetime | None = None
 
@@ -66,6 +83,7 @@ class Retention:
             now = datetime.now(UTC)
             await _attempt("forgetting old keys", self.forget_keys(now - KEPT))
             await _attempt("forgetting old server processes", self.forget_writers(now - KEPT))
+            await _attempt("forgetting old acts", self.forget_acts(now))
             await _attempt("archiving workers", self.archive(now))
             await _attempt("removing old processes", self.purge(now))
             await _attempt("adding up old durations", self.roll_up(now))
@@ -83,6 +101,16 @@ class Retention:
                     return removed
                 await connection.execute(_REMOVE_KEYS, {"keys": keys})
                 removed += len(keys)
+
+    async def forget_acts(self, now: datetime) -> None:
+        """Removes the acts that the audit does not keep any longer."""
+        if self._audit_for is None:
+            return
+        async with reading(self._database) as connection:
+            old = {"before": now - self._audit_for}
+            while ids := (await connection.scalars(OLD_ACTS, old)).all():
+                for statement in _REMOVE_ACTS:
+                    await connection.execute(statement, {"ids": ids})
 
     async def forget_writers(self, before: datetime) -> None:
         """Removes the marks of server processes that wrote nothing since this instant."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from db.session import Limits
+from monitor.acts import Actor
 from monitor.errors import InvalidInput, MonitorError
 from monitor.writing.idempotency import Ledger
 from monitor.writing.operation import Call, Operation
@@ -52,6 +55,17 @@ class Caller(Protocol):
 
 # Set by whoever serves a request whose client can go away without the request being cancelled.
 caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
+
+
+@contextmanager
+def on_behalf_of(actor: Actor | None) -> Iterator[None]:
+    """What operations do that are run inside the block is kept in the audit as this one's."""
+    token = acting.set(actor)
+    try:
+        yield
+    finally:
+        acting.reset(token)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +82,7 @@ class Job:
     key: str | None
     fingerprint: str
     by: Caller | None
+    actor: Actor | None
 
     @property
     def due(self) -> float:
@@ -92,6 +107,7 @@ class Job:
     def run(self, tx: Transaction, ledger: Ledger) -> Any:
         """The operation's answer, or its refusal; a defect passes through."""
         tx.now = self.arrived_at
+        tx.audit.begin(self.actor, self.arrived_at)
         try:
             if self.key is None:
                 return self.operation.body(tx, **self.arguments)
@@ -127,6 +143,7 @@ def create_job(
     *,
     key: str | None = None,
     by: Caller | None = None,
+    actor: Actor | None = None,
 ) -> Job:
     """A job that came now. Raises InvalidInput when its input is too large for one statement."""
     encoded = _encode(operation, arguments)
@@ -145,6 +162,7 @@ def create_job(
         key,
         hashlib.sha256(encoded).hexdigest() if key is not None else "",
         by,
+        actor,
     )
 
 

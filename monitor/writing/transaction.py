@@ -16,6 +16,7 @@ from monitor.entities import Entity, Liveness, Process, Task, Worker
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
 from monitor.reading.details import SMALL_BYTES
+from monitor.writing.audit import Audit
 from monitor.writing.loading import SEEN_INTERVAL, Memory, Needs, load
 from monitor.writing.statements import Loaded
 from monitor.writing.storing import Changes, store
@@ -37,6 +38,7 @@ class Transaction:
         self, connection: AsyncConnection, *, memory: Memory, shard: int, now: datetime
     ) -> None:
         self.now = now
+        self.audit = Audit()
         self._connection = connection
         self._memory = memory
         self._held = Loaded()
@@ -270,6 +272,7 @@ class Transaction:
             events=events,
         )
         await store(self._connection, changes)
+        await self.audit.store(self._connection)
         return bool(events)
 
     def _detailed(self) -> set[str]:

@@ -16,11 +16,12 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from db.errors import CommitUnknown, DatabaseUnavailable, is_conflict, is_unavailable, reason
 from db.session import Database
+from monitor.acts import Actor
 from monitor.errors import Unavailable, wire
 from monitor.limits import check_idempotency_key
 from monitor.writing.circuit import Circuit
 from monitor.writing.idempotency import load_ledger
-from monitor.writing.job import IN_TIME, Caller, Deadlines, Job, caller, create_job
+from monitor.writing.job import IN_TIME, Caller, Deadlines, Job, acting, caller, create_job
 from monitor.writing.loading import Memory, Needs
 from monitor.writing.marks import Marks
 from monitor.writing.operation import Call, Operation, operation
@@ -107,7 +108,8 @@ class Transactions:
         than that; a process that it started is removed then.
         """
         assert not args, "operations take keywords"
-        return cast(R, await self._submit(operation, dict(kwargs), by=caller.get()))
+        job = self._submit(operation, dict(kwargs), by=caller.get(), actor=acting.get())
+        return cast(R, await job)
 
     async def run_once(
         self, key: str | None, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs
@@ -119,7 +121,8 @@ class Transactions:
         assert not args, "operations take keywords"
         if key is not None:
             check_idempotency_key("idempotencyKey", key)
-        return cast(R, await self._submit(operation, dict(kwargs), key, by=caller.get()))
+        job = self._submit(operation, dict(kwargs), key, caller.get(), acting.get())
+        return cast(R, await job)
 
     async def works(self) -> bool:
         """Whether the database takes writes: what the last commit said, or else one more.
@@ -156,11 +159,12 @@ class Transactions:
         arguments: dict[str, Any],
         key: str | None = None,
         by: Caller | None = None,
+        actor: Actor | None = None,
     ) -> asyncio.Future[Any]:
         if self._closed or self._circuit.is_open:
             self.statistics.refusals[Refusal.CLOSED] += 1
             raise Unavailable
-        job = create_job(operation, arguments, self._deadlines, key=key, by=by)
+        job = create_job(operation, arguments, self._deadlines, key=key, by=by, actor=actor)
         self._queue.add(job)
         if self._draining is None or self._draining.done():
             self._draining = asyncio.create_task(self._drain(), name="group commit")

@@ -127,10 +127,11 @@ async def test_different_databases_may_be_migrated_at_once(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("revision", "table", "index"),
+    ("revision", "table", "on", "index"),
     [
-        ("0001", "tasks", "ix_processes_status_ended_at"),
-        ("0006", "durations", "ix_processes_pipeline_id_started_at_id"),
+        ("0001", "tasks", "processes", "ix_processes_status_ended_at"),
+        ("0006", "durations", "processes", "ix_processes_pipeline_id_started_at_id"),
+        ("0007", "audit_subjects", "audit", "ix_audit_at_id"),
     ],
 )
 async def test_a_migration_that_was_killed_half_way_runs_again(
@@ -138,6 +139,7 @@ async def test_a_migration_that_was_killed_half_way_runs_again(
     monkeypatch: pytest.MonkeyPatch,
     revision: str,
     table: str,
+    on: str,
     index: str,
 ) -> None:
     monkeypatch.setattr("db.migrate.HEAD", revision)
@@ -147,7 +149,7 @@ async def test_a_migration_that_was_killed_half_way_runs_again(
         await connection.execute(text(f"UPDATE alembic_version SET version_num='{before}'"))
         await connection.execute(text("DELETE FROM alembic_version WHERE version_num='0000'"))
         await connection.execute(text(f"DROP TABLE {table}"))
-        on_table = "" if empty_database.is_sqlite else " ON processes"
+        on_table = "" if empty_database.is_sqlite else f" ON {on}"
         await connection.execute(text(f"DROP INDEX {index}{on_table}"))
     monkeypatch.undo()
     await migrate(empty_database)

@@ -1,9 +1,9 @@
 """No list's first page sorts or scans history: every filter in every order, on both databases."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, product
 from random import Random
 from typing import Any
 
@@ -15,11 +15,15 @@ from app.seeding import seed_history
 from db import models
 from db.migrate import migrate
 from db.session import Database
+from db.upserts import write_rows
 from monitor.entities import Liveness, ProcessStatus, TaskStatus
+from monitor.ids import new_id
+from monitor.reading.audit import AuditFilter, acts_statement, newest_statement
 from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
 from monitor.reading.pages import Direction, Listing, Order, PageRequest
 from monitor.reading.pipelines import PIPELINES
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, page_statement
+from monitor.upkeep.retention import OLD_ACTS
 from tests.servers import MariaDb
 
 SIZE = 5
@@ -153,6 +157,57 @@ async def _faults_on_sqlite(connection: AsyncConnection, statement: Any) -> list
         if ("TEMP B-TREE" in row.detail and row.parent not in derived)
         or (row.detail.startswith("SCAN") and not re.match("SCAN anon_|.*INDEX", row.detail))
     ]
+
+
+async def test_pages_of_the_audit_follow_an_index_without_sorting(history: Database) -> None:
+    subjects = tuple(new_id("process") for _ in range(40))
+    await _fill_audit(history, subjects)
+    faults_of = _faults_on_sqlite if history.is_sqlite else _faults_on_mariadb
+    now = datetime.now(UTC)
+    given = {
+        "subject_ids": subjects[:2],
+        "actions": ("endProcess", "startProcess"),
+        "since": now - timedelta(days=1),
+        "until": now,
+    }
+    requests = [PageRequest(first=SIZE), PageRequest(last=SIZE)]
+    async with history.reading() as connection:
+        for chosen, request in product(subsets(given), requests):
+            statement = acts_statement(AuditFilter(**chosen), request)
+            faults = await faults_of(connection, statement)
+            assert [fault for fault in faults if "UNION" not in fault] == [], f"{chosen}"
+        for actions in (None, ("endProcess",)):
+            statement = newest_statement(subjects, actions, SIZE)
+            assert await faults_of(connection, statement) == []
+        old = await faults_of(connection, OLD_ACTS.params(before=now))
+        assert old == []
+
+
+async def _fill_audit(database: Database, subjects: Sequence[str]) -> None:
+    """Acts over a month, each on two of these subjects, and on one of a thousand others."""
+    now, random = datetime.now(UTC), Random(5)
+    acts = [
+        {
+            "id": new_id("audit"),
+            "at": now - timedelta(minutes=15 * number),
+            "role": "token",
+            "address": "10.0.0.1",
+            "action": random.choice(("endProcess", "startProcess", "updateTask", "updateTasks")),
+            "summary": "",
+        }
+        for number in range(3_000)
+    ]
+    others = [new_id("worker") for _ in range(1_000)]
+    of = [
+        {"audit_id": act["id"], "subject_id": id_, "at": act["at"], "action": act["action"]}
+        for act in acts
+        for id_ in (*random.sample(subjects, 2), random.choice(others))
+    ]
+    async with database.writing() as connection:
+        await write_rows(connection, models.audit, acts)
+        await write_rows(connection, models.audit_subjects, of)
+        if not database.is_sqlite:
+            await connection.exec_driver_sql("ANALYZE TABLE audit, audit_subjects")
 
 
 async def test_every_first_page_reads_few_rows_of_many(mariadb: MariaDb) -> None:

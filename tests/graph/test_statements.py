@@ -183,6 +183,30 @@ async def test_statistics_take_as_many_statements_whatever_the_number_of_pipelin
         assert len(statements) - 3 == expected, field
 
 
+async def test_what_was_done_to_processes_is_one_statement_and_to_what_another(
+    client: Client, database: Database
+) -> None:
+    counts = []
+    for number in (2, 198):
+        await store(database, *histories(number))
+        with counting() as statements:
+            await client.graphql(
+                "{ processes(first: 500) { edges { node { audit(first: 5) { action } } } } }"
+            )
+        counts.append(len(statements))
+    # Of more than 250 processes in two parts.
+    assert counts == [2, 3]
+    with counting() as statements:
+        await client.graphql("{ audit { edges { node { action subjectIds } } } }")
+    assert len(statements) == 1
+    await client.graphql(
+        'mutation { registerWorker(input: { name: "a", version: "1", tasks: [] }) { id } }'
+    )
+    with counting() as statements:
+        await client.graphql("{ audit { edges { node { action subjectIds } } } }")
+    assert len(statements) == 2
+
+
 async def test_many_single_reads_are_one_statement(client: Client, database: Database) -> None:
     workers = [a_worker() for _ in range(40)]
     await store(database, *workers)

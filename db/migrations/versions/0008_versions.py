@@ -6,7 +6,7 @@ May run again after a crash at any point. Servers of the release before go on wo
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

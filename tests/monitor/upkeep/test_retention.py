@@ -1,13 +1,15 @@
 """What is old is forgotten, what is promised is kept."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import insert, select
 
 from db import models
 from db.session import Database
+from monitor.ids import new_id
 from monitor.upkeep.purging import Policy
-from monitor.upkeep.retention import STEP_ROWS, Retention
+from monitor.upkeep.retention import STEP_ACTS, STEP_ROWS, Retention
 from monitor.workers import record_heartbeat
 from monitor.writing.transactions import Transactions
 from tests.monitor.reports import register, replica
@@ -46,3 +48,32 @@ async def test_server_processes_that_write_no_more_are_forgotten(database: Datab
     # One that was only silent goes on.
     assert (await gone.run(record_heartbeat, worker_id=worker.id)).id == worker.id
     await register(gone)
+
+
+async def test_old_acts_are_forgotten_with_what_they_were_done_to(database: Database) -> None:
+    now = datetime.now(UTC)
+    ages = [timedelta(days=91)] * (STEP_ACTS + 1) + [timedelta(days=89)] * 2
+    subjects = [new_id("process") for _ in ages]
+    acts: list[dict[str, Any]] = [
+        {"id": new_id("audit"), "at": now - age, "action": "endProcess"}
+        | {"role": "token", "address": "::1", "summary": ""}
+        for age in ages
+    ]
+    of = [
+        {"audit_id": act["id"], "subject_id": id_, "at": act["at"], "action": act["action"]}
+        for act, id_ in zip(acts, subjects, strict=True)
+    ]
+    async with database.writing() as connection:
+        await connection.execute(insert(models.audit), acts)
+        await connection.execute(insert(models.audit_subjects), of)
+
+    for audit_for, kept in ((None, len(ages)), (timedelta(days=90), 2)):
+        keep = Retention(
+            database, replica(database), Policy(), archive_after=None, audit_for=audit_for
+        )
+        await keep.forget_acts(now)
+        async with database.reading() as connection:
+            left = (await connection.scalars(select(models.audit.c.id))).all()
+            left_of = (await connection.scalars(select(models.audit_subjects.c.subject_id))).all()
+        assert sorted(left) == sorted(act["id"] for act in acts[-kept:])
+        assert sorted(left_of) == sorted(subjects[-kept:])
