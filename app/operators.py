@@ -19,13 +19,15 @@ def serve_dashboard(
     """Serves the dashboard until it is ended; the exit status."""
     end_with_parent()
     warn_of_weak_admin_password(settings)
-    # The right to read is enough.
+    # The right to read is enough, but for who may act.
     token = (settings.read_token or ensure_token(settings))[0]
+    acting_token = ensure_token(settings)[0] if settings.dashboard_admin_password else None
     app = create_dashboard(
         base_url(settings.backend),
         token,
         password=settings.dashboard_password,
         admin_password=settings.dashboard_admin_password,
+        acting_token=acting_token,
         hosts=_hosts(settings, host),
         folder=settings.data_dir / "signed-out",
         attempts=Attempts(),

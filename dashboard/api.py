@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import cache
 from importlib.resources import files
@@ -36,7 +36,14 @@ class ApiGone(Exception):
 
 
 class Refused(ApiGone):
-    """The API answers, and says no: the same question will get the same answer."""
+    """The API answers, and says no: the same question will get the same answer.
+
+    `code`: the API's name for the reason.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class CursorExpired(Exception):
@@ -212,7 +219,7 @@ class Api:
         """What a fault means; those of a dead socket have it opened anew."""
         match fault:
             case TransportQueryError():
-                return _refusal(fault)
+                return refusal_of((fault.errors or [{}])[0])
             case TimeoutError():
                 # Slow, maybe; a dead socket is noticed by its pings.
                 return ApiGone("the API does not answer")
@@ -226,8 +233,8 @@ def _request(name: str, variables: dict[str, Any]) -> GraphQLRequest:
     return GraphQLRequest(operation(name), variable_values=variables)
 
 
-def _refusal(refusal: TransportQueryError) -> ApiGone | CursorExpired:
-    error = (refusal.errors or [{}])[0]
+def refusal_of(error: Mapping[str, Any]) -> ApiGone | CursorExpired:
+    """What an error in an answer of the API means."""
     message = str(error.get("message", GONE))
     match error.get("extensions", {}).get("code"):
         case "CURSOR_EXPIRED":
@@ -235,5 +242,5 @@ def _refusal(refusal: TransportQueryError) -> ApiGone | CursorExpired:
         # What may be otherwise in a moment.
         case None | "UNAVAILABLE" | "INTERNAL":
             return ApiGone(message)
-        case _:
-            return Refused(message)
+        case code:
+            return Refused(message, str(code))

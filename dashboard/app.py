@@ -15,6 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
+from dashboard.acting.acts import Acts
+from dashboard.acting.endpoint import METHODS, PATH, ActEndpoint
+from dashboard.acting.mutations import Mutations
 from dashboard.address import Address
 from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
@@ -39,6 +42,7 @@ def create_dashboard(
     *,
     password: str | None = None,
     admin_password: str | None = None,
+    acting_token: str | None = None,
     hosts: Hosts | None = None,
     folder: Path | None = None,
     attempts: Attempts | None = None,
@@ -46,7 +50,8 @@ def create_dashboard(
     """The dashboard of the API at `url`.
 
     Args:
-        token: for the API; it stays here
+        token: for the API, to read with; it stays here, as does
+        acting_token: to act with, where there is an administrator's password; None: the same
         password: that people have to sign in with
         admin_password: the same, for those who may act; neither: nobody has to sign in
         hosts: the names it answers by; None: all
@@ -57,6 +62,8 @@ def create_dashboard(
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(server, mirror)
     server.add_route("/find", Finding(mirror.api).answer)
+    acting = ActEndpoint(Acts(Mutations(url, acting_token or token)))
+    server.add_route(PATH, acting.answer, methods=METHODS)
     dash = _create_dash(server, has_sign_in=bool(password or admin_password))
     _add_callbacks(dash, mirror)
     add_browser_functions(dash)
