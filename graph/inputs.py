@@ -168,8 +168,8 @@ class ProcessFilter:
     worker_ids: list[strawberry.ID] | None = None
     versions: list[str] | None = strawberry.field(
         default=None,
-        description="Of pipelines: a list of all processes needs pipelineIds with it, and the order "
-        "STARTED_AT.",
+        description="Of pipelines: a list of all processes needs pipelineIds as well, and the "
+        "order STARTED_AT.",
     )
     status: list[ProcessStatus] | None = None
     stalled: bool | None = None

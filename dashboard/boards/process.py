@@ -46,7 +46,7 @@ class ProcessBoard(Board):
         if process is not None:
             self.worker, self.pipeline = process.pop("worker"), process.pop("pipeline")
             self.tasks = by_id(process.pop("tasks"))
-            self.rows = {id_: task_row(task) for id_, task in self.tasks.items()}
+            self.rows = {id_: task_row(t, process["endedAt"]) for id_, t in self.tasks.items()}
             self.drawings.pop("reports", None)  # which knows tasks by their revisions
             if not has_all_details:
                 await self._load_details_of_failure(api)
@@ -75,7 +75,11 @@ class ProcessBoard(Board):
             self.rows.pop(node["id"], None)
         elif newer(self.tasks.get(node["id"]), node):
             self.tasks[node["id"]] = node
-            self.rows[node["id"]] = task_row(node)
+            self.rows[node["id"]] = task_row(node, self._ended_at)
+
+    @property
+    def _ended_at(self) -> str | None:
+        return self.process["endedAt"] if self.process else None
 
     def _apply_process(self, event: Event) -> None:
         if event["kind"] == "REMOVED":

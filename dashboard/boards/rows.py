@@ -1,6 +1,7 @@
 """Nodes of the API as rows of the tables; the browser formats times and durations."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 Node = dict[str, Any]
@@ -101,9 +102,11 @@ def process_row(node: Node) -> Row:
     }
 
 
-def task_row(node: Node) -> Row:
-    """A row of the tasks' table."""
-    runs = node["status"] == "RUNNING"
+def task_row(node: Node, process_ended_at: str | None) -> Row:
+    """A row of the tasks' table; what ran when the process ended took until then, as is known."""
+    took = node["runtimeSeconds"]
+    if node["status"] == "RUNNING":
+        took = _seconds(node["startedAt"], process_ended_at) if process_ended_at else None
     return {
         "id": node["id"],
         "position": node["position"],
@@ -112,8 +115,13 @@ def task_row(node: Node) -> Row:
         "status": node["status"],
         "started": node["startedAt"],
         "ended": node["endedAt"],
-        "runtime": None if runs else node["runtimeSeconds"],
+        "runtime": took,
     }
+
+
+def _seconds(since: str, until: str) -> float:
+    length = datetime.fromisoformat(until) - datetime.fromisoformat(since)
+    return max(0.0, length.total_seconds())
 
 
 def state(process: Node) -> str:

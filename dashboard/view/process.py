@@ -106,7 +106,19 @@ def _remarks(board: ProcessBoard, process: Node) -> Content:
             "the run before. It was opened by its first report."
         )
     offered = [act("endProcess", board.id)] if process["stalled"] else []
-    return [*(html.P(text, className="remark") for text in said), *offered]
+    return [*(html.P(text, className="remark") for text in said), *offered, *_acts(process)]
+
+
+def _acts(process: Node) -> Content:
+    """Who ended it, if it was not its worker."""
+    if not process["audit"]:
+        return []
+    return [html.Ul([_done(entry) for entry in process["audit"]], className="acts")]
+
+
+def _done(entry: Node) -> html.Li:
+    who = " from ".join(part for part in (entry["role"], entry["address"]) if part)
+    return html.Li([f"Ended by {who}, ", moment(entry["at"]), f": {entry['summary']}"])
 
 
 def _where_details_are() -> html.P:

@@ -24,9 +24,9 @@ class Reporter:
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
-    def register(self, name: str, steps: Sequence[str] = STEPS) -> str:
-        tasks = [{"name": step, "version": "v1"} for step in steps]
-        return str(self._post("matricula", name=name, version="v1", tasks=tasks)["id"])
+    def register(self, name: str, steps: Sequence[str] = STEPS, version: str = "v1") -> str:
+        tasks = [{"name": step, "version": version} for step in steps]
+        return str(self._post("matricula", name=name, version=version, tasks=tasks)["id"])
 
     def start(self, worker: str) -> Run:
         told = self._post("newprocess", id=worker)

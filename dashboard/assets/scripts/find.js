@@ -8,6 +8,7 @@ const TYPED_MILLISECONDS = 120; // until the next letter, while somebody types
 let dialog = null;
 let asked = 0; // the number of the latest question
 let timer = 0;
+let found = null; // the text that the options are of; none while they are not known
 
 /** Opens the search, with what is found without a word: the first pipelines. */
 export function openFind() {
@@ -37,6 +38,7 @@ function build() {
   input.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(ask, TYPED_MILLISECONDS);
+    found = null;
   });
   input.addEventListener("keydown", move);
   element.addEventListener("click", ({ target }) => {
@@ -49,14 +51,16 @@ function build() {
 
 /** Asks for what the text leads to; an answer that a later question overtook is left out. */
 async function ask() {
-  const number = ++asked;
+  const [number, text] = [++asked, field().value];
+  clearTimeout(timer);
   say("Searching …");
   try {
-    const answer = await fetch(`find?text=${encodeURIComponent(field().value)}`);
+    const answer = await fetch(`find?text=${encodeURIComponent(text)}`);
     const told = await answer.json();
     if (number !== asked) return;
     if (!answer.ok) throw new Error(told.detail);
     draw(told.found);
+    found = text;
   } catch (error) {
     if (number !== asked) return;
     draw([]);
@@ -68,9 +72,9 @@ const say = (text) => {
   dialog.querySelector("p").textContent = text;
 };
 
-function draw(found) {
-  list().replaceChildren(...found.map(optionOf));
-  say(found.length ? "" : "Nothing found: a part of a pipeline's name, or a whole id.");
+function draw(results) {
+  list().replaceChildren(...results.map(optionOf));
+  say(results.length ? "" : "Nothing found: a part of a pipeline's name, or a whole id.");
   mark(options()[0]);
 }
 
@@ -97,12 +101,20 @@ function mark(option) {
 
 function move(event) {
   const all = options();
-  const at = all.findIndex((each) => each.getAttribute("aria-selected") === "true");
-  if (event.key === "Enter" && all[at]) choose(all[at]);
+  const at = all.indexOf(marked());
+  if (event.key === "Enter") chooseMarked();
   else if (event.key === "ArrowDown") mark(all[(at + 1) % all.length]);
   else if (event.key === "ArrowUp") mark(all[(at - 1 + all.length) % all.length]);
   else return;
   event.preventDefault();
+}
+
+const marked = () => options().find((each) => each.getAttribute("aria-selected") === "true");
+
+/** What is marked is of the text that stands there: else it is asked for first. */
+async function chooseMarked() {
+  if (found !== field().value) await ask();
+  if (found === field().value && marked()) choose(marked());
 }
 
 function choose(option) {

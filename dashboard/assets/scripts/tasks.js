@@ -98,7 +98,7 @@ function writeStep(cell) {
 
 /** A runtime; `ticking` writes that of what runs. */
 function writeRuntime(place, row, isMarked) {
-  if (row.status === "RUNNING") {
+  if (row.status === "RUNNING" && row.runtime === null) {
     place.dataset.since = row.started;
     return;
   }

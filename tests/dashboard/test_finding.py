@@ -1,0 +1,70 @@
+"""Finding a pipeline by its name and anything by its id, from wherever one is."""
+
+import re
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.dashboard.locators import connection, row
+from tests.dashboard.reporter import Reporter
+from tests.servers import DashboardServer
+
+
+async def open_search(tab: Page, key: str = "Control+k") -> None:
+    await tab.goto("/")
+    await expect(connection(tab)).to_have_text("Live")
+    await tab.keyboard.press(key)
+    await expect(tab.get_by_role("dialog", name="Find")).to_be_visible()
+
+
+@pytest.mark.parametrize("key", ["Control+k", "/"])
+async def test_a_pipeline_is_found_by_a_part_of_its_name(
+    tab: Page, reporter: Reporter, key: str
+) -> None:
+    for name in ("Sought-One", "sought-two", "another"):
+        reporter.register(name)
+    await open_search(tab, key)
+    await tab.keyboard.type("SOUGHT")
+    options = tab.get_by_role("option")
+    await expect(options).to_have_text([re.compile("Sought-One"), re.compile("sought-two")])
+    await tab.keyboard.press("ArrowDown")
+    await expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    await tab.keyboard.press("Enter")
+    await expect(tab.locator("#pipeline-title")).to_have_text("sought-two")
+    await expect(tab.get_by_role("dialog")).to_have_count(0)
+
+
+async def test_a_run_a_task_and_a_worker_are_found_by_their_ids(
+    tab: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("found-by-id")
+    run = reporter.succeed(worker)
+    for id_, place in (
+        (run.id, row(tab, "processes", run.id)),
+        (run.tasks[1], row(tab, "tasks", run.tasks[1])),
+        (worker, row(tab, "workers", worker)),
+    ):
+        await open_search(tab)
+        await tab.keyboard.type(f" {id_} ")
+        await tab.keyboard.press("Enter")
+        await expect(place).to_be_visible()
+
+
+async def test_what_is_not_there_is_said(tab: Page) -> None:
+    await open_search(tab)
+    await tab.keyboard.type("no such thing <b>")
+    await expect(tab.get_by_role("dialog")).to_contain_text("Nothing found")
+    await tab.keyboard.press("Escape")
+    await expect(tab.get_by_role("dialog")).to_have_count(0)
+
+
+def test_what_cannot_be_searched_is_refused(dashboard: DashboardServer) -> None:
+    answer = httpx.get(f"{dashboard.url}/find", params={"text": "x" * 257})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"detail": "text: 256 characters at most"},
+    )
+    for text in ("\0", "process_" + "x" * 90, "%", "'\"`;--", "\N{PILE OF POO}"):
+        answer = httpx.get(f"{dashboard.url}/find", params={"text": text})
+        assert (answer.status_code, answer.json()) == (200, {"found": []})
