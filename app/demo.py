@@ -7,10 +7,12 @@ from random import Random
 
 import aiohttp
 
-from app.demo_workers import FAULTS, Reports, Say, Silences, SimulatedWorker, Tally, reason_of
+from app.demo_reports import FAULTS, Reports, Say, Tally, reason_of
+from app.demo_workers import Loop, Script, Service, Silences, SimulatedWorker
 from app.settings import Settings, SettingsError, base_url
 
 PROGRESS_SECONDS = 5
+LOOP_EVERY = 3
 TIMEOUT_SECONDS = 10
 MAX_CONNECTIONS = 32
 # The API closes a connection that was idle for 5 s; one used at that moment would seem a failure.
@@ -58,7 +60,7 @@ async def simulate(demo: Demo, tally: Tally, say: Say) -> None:
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
     ) as http:
         await _check_reachable(http, demo.url)
-        say(f"{demo.workers} workers report to {demo.url}; Ctrl-C ends it")
+        say(f"{demo.workers} programs report to {demo.url}; Ctrl-C ends it")
         workers = _create_workers(demo, Reports(http, demo.url, tally, say))
         try:
             async with asyncio.timeout(demo.seconds):
@@ -74,7 +76,8 @@ async def _run_all(workers: list[SimulatedWorker], tally: Tally, say: Say) -> No
             group.create_task(_tell_progress(tally, say))
             for worker in workers:
                 group.create_task(worker.run())
-                group.create_task(worker.beat())
+                if isinstance(worker, Service):
+                    group.create_task(worker.beat())
     except* SettingsError as refusals:
         refusal = refusals.exceptions[0]  # all are refused for the same reason
     if refusal:  # raised within `except*` it would be put into a group again
@@ -82,18 +85,19 @@ async def _run_all(workers: list[SimulatedWorker], tally: Tally, say: Say) -> No
 
 
 def _create_workers(demo: Demo, reports: Reports) -> list[SimulatedWorker]:
-    # Each draws from its own chance, so that the order of answers does not matter to a seed.
-    silent = demo.workers - 1
-    return [
-        SimulatedWorker(
-            number,
-            reports,
-            Random(f"{demo.seed}/{number}"),
-            speed=demo.speed,
-            silences=Silences(Random(f"{demo.seed}/silences")) if number == silent else None,
-        )
-        for number in range(demo.workers)
-    ]
+    """The last one a service; of the others each third a loop."""
+    workers: list[SimulatedWorker] = []
+    for number in range(demo.workers):
+        # Each draws from its own chance, so that the order of answers does not matter to a seed.
+        random = Random(f"{demo.seed}/{number}")
+        if number == demo.workers - 1:
+            silences = Silences(Random(f"{demo.seed}/silences"))
+            service = Service(number, reports, random, silences=silences, speed=demo.speed)
+            workers.append(service)
+        else:
+            kind = Loop if number % LOOP_EVERY == 1 else Script
+            workers.append(kind(number, reports, random, speed=demo.speed))
+    return workers
 
 
 async def _tell_progress(tally: Tally, say: Say) -> None:

@@ -1,8 +1,23 @@
 """What the demo's workers run: believable pipelines, and how long and how well they go."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Literal
+
+from app.demo_errors import describe, draw_fault, hanging
+
+SPREAD = 0.35
+REPEATS = 0.05
+# A step that hangs is given up after so many times of what it usually takes: it takes longer than
+# usual by then, but its worker, silent meanwhile, is not lost.
+HANGS = 2.5
+# What the next version of a pipeline takes for its longest step, and how often it fails.
+NEXT_TAKES = 1.4
+NEXT_FAILS = 0.5
+
+# What befalls its programs now and then: they are killed on the way, or a step of theirs hangs.
+Accident = Literal["killed", "hangs"]
 
 
 @dataclass(frozen=True)
@@ -12,6 +27,7 @@ class Step:
     name: str
     seconds: float
     failure: float = 0.0
+    spread: float = SPREAD
 
 
 @dataclass(frozen=True)
@@ -21,6 +37,11 @@ class Pipeline:
     name: str
     version: str
     steps: tuple[Step, ...]
+    accident: Accident | None = None
+
+    @property
+    def longest(self) -> Step:
+        return max(self.steps, key=lambda step: step.seconds)
 
 
 @dataclass(frozen=True)
@@ -81,6 +102,7 @@ PIPELINES = (
         "price-crawler",
         "v0.8",
         (Step("plan", 0.4), Step("crawl", 4.5, 0.25), Step("parse", 1.0, 0.05), Step("store", 0.6)),
+        accident="killed",
     ),
     Pipeline(
         "model-training",
@@ -88,53 +110,55 @@ PIPELINES = (
         (
             Step("sample", 1.5),
             Step("split", 0.4),
-            Step("fit", 8.0, 0.05),
+            Step("fit", 24.0, 0.05, spread=0.08),
             Step("evaluate", 2.0),
             Step("register", 0.5),
         ),
+        accident="hangs",
     ),
 )
-ERRORS = (
-    ("KeyError", "'customer_id'"),
-    ("ConnectionError", "no route to warehouse.internal:5432"),
-    ("ValueError", "could not convert string to float: '12,50'"),
-    ("TimeoutError", "no answer within 30 s"),
-)
-SPREAD = 0.35
-REPEATS = 0.05
 
 
-def role_of(number: int) -> tuple[str, Pipeline]:
-    """The name of a worker and its pipeline: each pipeline in turn, numbered from its second on."""
+def pipeline_of(number: int) -> tuple[str, Pipeline]:
+    """One of as many pipelines as there may be, and its name: numbered from the second lap on."""
     lap, position = divmod(number, len(PIPELINES))
     pipeline = PIPELINES[position]
     return f"{pipeline.name}-{lap + 1}" if lap else pipeline.name, pipeline
+
+
+def next_version(pipeline: Pipeline) -> Pipeline:
+    """The same as it is released next: its longest step takes longer, and all fail less often."""
+    major, minor = pipeline.version.split(".")
+    steps = [
+        replace(
+            step,
+            seconds=step.seconds * (NEXT_TAKES if step == pipeline.longest else 1),
+            failure=step.failure * NEXT_FAILS,
+        )
+        for step in pipeline.steps
+    ]
+    return replace(pipeline, version=f"{major}.{int(minor) + 1}", steps=tuple(steps))
 
 
 def draw_run(pipeline: Pipeline, random: Random) -> list[Outcome]:
     """How a run goes, up to the step that fails; durations are log-normal around the step's own."""
     outcomes: list[Outcome] = []
     for step in pipeline.steps:
-        seconds = step.seconds * random.lognormvariate(0, SPREAD)
+        seconds = step.seconds * random.lognormvariate(0, step.spread)
         if random.random() < step.failure:
-            outcomes.append(Outcome(step, seconds, draw_error(pipeline, step, random)))
+            fault = draw_fault(pipeline.name, step.name, random)
+            outcomes.append(
+                Outcome(step, seconds, describe(fault, pipeline.name, step.name, random))
+            )
             break
         outcomes.append(Outcome(step, seconds, repeats=random.random() < REPEATS))
     return outcomes
 
 
-def draw_error(pipeline: Pipeline, step: Step, random: Random) -> str:
-    """An error as `wpipe` sends it for a task."""
-    kind, message = random.choice(ERRORS)
-    folder = f"/srv/{pipeline.name}"
-    frames = [
-        {"file": f"{folder}/pipeline.py", "line": 41, "method": "run"},
-        {"file": f"{folder}/{step.name}.py", "line": random.randint(12, 180), "method": step.name},
-    ]
-    return json.dumps(
-        {
-            "task_name": step.name,
-            "error_traceback": frames,
-            "error_message": f"{kind}: {message}",
-        }
-    )
+def draw_hanging_run(pipeline: Pipeline, random: Random) -> Sequence[Outcome]:
+    """A run whose longest step hangs, until it is given up."""
+    position = pipeline.steps.index(pipeline.longest)
+    before = [Outcome(step, step.seconds) for step in pipeline.steps[:position]]
+    step = pipeline.longest
+    error = describe(hanging(step.name), pipeline.name, step.name, random)
+    return [*before, Outcome(step, step.seconds * HANGS, error)]

@@ -1,37 +1,58 @@
-"""Simulated workers, and the way their reports take to the API."""
+"""Simulated workers, each the way that programs of users' go about it.
+
+Scripts register anew at each start, run once and are gone. Loops register once and run again and
+again; of these a service sends heartbeats, too. What befalls them now and then is what befalls real
+ones: see `Mishap`.
+"""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from random import Random
-from typing import Any
 
-import aiohttp
-
-from app.demo_pipelines import Outcome, draw_run, role_of
-from app.settings import SettingsError
+from app.demo_pipelines import (
+    PIPELINES,
+    Outcome,
+    Pipeline,
+    draw_hanging_run,
+    draw_run,
+    next_version,
+)
+from app.demo_reports import Forgotten, Reports
 
 HEARTBEAT_SECONDS = 10
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
 START_WITHIN_SECONDS = 4.0
-PAUSE_SECONDS = (2.0, 9.0)
+PAUSE_SECONDS = (3.0, 12.0)
 # Whatever the speed of the demo: long enough for the monitor to notice.
 FIRST_SILENCE_AT_SECONDS = (20.0, 40.0)
 NEXT_SILENCE_AFTER_SECONDS = (60.0, 120.0)
 SILENCE_SECONDS = (120.0, 240.0)
 # wpipe's code for a step that raised.
 TASK_FAILED = 502
-FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
 
-Say = Callable[[str], None]
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Forgotten(Exception):
-    """The API does not know the worker, process or task: its database is a new one."""
+@dataclass(frozen=True)
+class Mishap:
+    """What happens at one start of a program, counted from 1, and at each so many later."""
+
+    first: int
+    every: int
+
+    def is_due(self, start: int) -> bool:
+        return start >= self.first and (start - self.first) % self.every == 0
+
+
+# The monitor knows by then how long the steps usually take.
+KILLED = Mishap(7, 120)
+HANGS = Mishap(7, 40)
+START_LOST = Mishap(4, 50)
+# From this start on a program runs the next version; those of a later lap at twice that, and so on.
+RELEASED_AT = 6
 
 
 class Silences:
@@ -50,75 +71,16 @@ class Silences:
         return seconds
 
 
-def reason_of(fault: BaseException) -> str:
-    """A fault for people; those that only mean that time is up have no text."""
-    return str(fault) or "no answer in time"
+@dataclass(frozen=True)
+class Run:
+    """The ids that a run is reported under."""
 
-
-@dataclass
-class Tally:
-    """What was done so far."""
-
-    workers: int = 0
-    started: int = 0
-    failed: int = 0
-    reports: int = 0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.workers} workers · {self.started} processes started · "
-            f"{self.failed} failed · {self.reports} reports"
-        )
-
-
-class Reports:
-    """Sends reports until the API takes them, and tells once that it is gone or back."""
-
-    def __init__(self, http: aiohttp.ClientSession, url: str, tally: Tally, say: Say) -> None:
-        self._http = http
-        self._url = url
-        self._say = say
-        self._gone_at: float | None = None
-        self.tally = tally
-
-    async def send(self, path: str, **body: object) -> dict[str, Any]:
-        """The answer. Raises Forgotten, or SettingsError when the API refuses us."""
-        delay = FIRST_RETRY_SECONDS
-        while True:
-            begun = asyncio.get_running_loop().time()
-            try:
-                async with self._http.post(f"{self._url}{path}", json=body) as response:
-                    if response.status < 500:
-                        return await self._taken(response, path, begun)
-                    reason = f"it answers {response.status}"
-            except FAULTS as error:
-                reason = reason_of(error)
-            if self._gone_at is None:
-                self._gone_at = asyncio.get_running_loop().time()
-                self._say(f"{self._url} is gone ({reason}); trying on")
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
-
-    async def _taken(
-        self, response: aiohttp.ClientResponse, path: str, begun: float
-    ) -> dict[str, Any]:
-        # An answer to what was sent before it went proves nothing.
-        if self._gone_at is not None and begun > self._gone_at:
-            self._gone_at = None
-            self._say(f"{self._url} is back")
-        if response.status == 404:
-            raise Forgotten
-        if response.status != 200:
-            told = (await response.text())[:200]
-            mend = ": set TOKEN to its full-access token" if response.status in (401, 403) else ""
-            raise SettingsError(f"{self._url}{path} answers {response.status} {told}{mend}.")
-        answer: dict[str, Any] = await response.json()
-        self.tally.reports += 1
-        return answer
+    process: str
+    tasks: Sequence[str]
 
 
 class SimulatedWorker:
-    """Registers, and then runs its pipeline again and again, as `run` and `beat` are awaited."""
+    """A program; what it does is done as `run` is awaited."""
 
     def __init__(
         self,
@@ -127,68 +89,57 @@ class SimulatedWorker:
         random: Random,
         *,
         speed: float = 1,
-        silences: Silences | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self.name, self._pipeline = role_of(number)
+        self._lap, position = divmod(number, len(PIPELINES))
+        self._pipeline = PIPELINES[position]
         self._reports = reports
         self._random = random
         self._speed = speed
-        self._silences = silences
         self._sleep = sleep
         self._id: str | None = None
-        self._born_at: float | None = None
-        self._speaks = asyncio.Event()
 
     async def run(self) -> None:
         """For ever. Raises SettingsError when the API refuses us."""
         await self._work(self._random.uniform(0, START_WITHIN_SECONDS))
-        while True:
-            try:
-                if self._id is None:
-                    await self._register()
-                await self._run_process()
-            except Forgotten:
-                self._id = None
+        for start in count(1):
+            with contextlib.suppress(Forgotten):
+                await self._start(start)
             await self._work(self._random.uniform(*PAUSE_SECONDS))
 
-    async def beat(self) -> None:
-        """Signs of life while it is not silent, for ever."""
-        while True:
-            await self._speaks.wait()
-            with contextlib.suppress(Forgotten):  # `run` notices by itself, and registers again
-                await self._reports.send("/healthchecker", id=self._id or "")
-            await self._sleep(HEARTBEAT_SECONDS)
+    async def _start(self, start: int) -> None:
+        raise NotImplementedError
 
-    async def _register(self) -> None:
-        steps = [
-            {"name": step.name, "version": self._pipeline.version} for step in self._pipeline.steps
-        ]
+    async def _register(self, pipeline: Pipeline) -> None:
+        steps = [{"name": step.name, "version": pipeline.version} for step in pipeline.steps]
         answer = await self._reports.send(
-            "/matricula", name=self.name, version=self._pipeline.version, tasks=steps
+            "/matricula", name=pipeline.name, version=pipeline.version, tasks=steps
         )
         self._id = answer["id"]
-        if self._born_at is None:
-            self._born_at = asyncio.get_running_loop().time()
-            self._reports.tally.workers += 1
-        self._speaks.set()
+        self._reports.tally.workers += 1
 
-    async def _run_process(self) -> None:
+    async def _start_process(self) -> Run:
         process = await self._reports.send("/newprocess", id=self._id)
         self._reports.tally.started += 1
-        tasks = [son["id"] for son in process["sons"]]
-        outcomes = draw_run(self._pipeline, self._random)
-        for task, outcome in zip(tasks, outcomes, strict=False):  # it ends early where it fails
-            if not await self._run_task(task, outcome, process["father"]):
+        return Run(process["father"], [son["id"] for son in process["sons"]])
+
+    def _draw(self, pipeline: Pipeline, start: int) -> Sequence[Outcome]:
+        if pipeline.accident == "hangs" and HANGS.is_due(start):
+            self._reports.say(f"{pipeline.name} hangs in its step {pipeline.longest.name}")
+            return draw_hanging_run(pipeline, self._random)
+        return draw_run(pipeline, self._random)
+
+    async def _report(self, run: Run, outcomes: Sequence[Outcome]) -> None:
+        for task, outcome in zip(run.tasks, outcomes, strict=False):  # it ends where it fails
+            if not await self._run_task(task, outcome, run.process):
                 return
-        await self._reports.send("/endprocess", id=process["father"], details="")
+        await self._reports.send("/endprocess", id=run.process, details="")
 
     async def _run_task(self, task: str, outcome: Outcome, process: str) -> bool:
         """Whether it went well."""
         for _ in range(2 if outcome.repeats else 1):
             await self._reports.send("/actualizar_task", task_id=task, status="start")
-            await self._work(outcome.seconds)
-            await self._perhaps_fall_silent()
+            await self._be_in_step(outcome.seconds)
             if outcome.error is not None:
                 await self._fail(task, outcome.error, process)
                 return False
@@ -206,22 +157,99 @@ class SimulatedWorker:
             "error_code": TASK_FAILED,
             "process_name": process,
             "worker_id": self._id,
-            "worker_name": self.name,
+            "worker_name": self._pipeline.name,
             "task_name": told["task_name"],
             "task_id": task,
         }
         await self._reports.send("/endprocess", id=process, details=json.dumps(failure))
         self._reports.tally.failed += 1
 
-    async def _perhaps_fall_silent(self) -> None:
-        """Only called while a task runs, so that there is something to stall."""
-        if self._silences is None or self._born_at is None:
-            return
-        age = asyncio.get_running_loop().time() - self._born_at
-        if seconds := self._silences.begin(age):
-            self._speaks.clear()
-            await self._sleep(seconds)
-            self._speaks.set()
+    async def _be_in_step(self, seconds: float) -> None:
+        await self._work(seconds)
 
     async def _work(self, seconds: float) -> None:
         await self._sleep(seconds / self._speed)
+
+
+class Script(SimulatedWorker):
+    """Started again and again, as by cron: a new worker each time, of the next version one day."""
+
+    async def _start(self, start: int) -> None:
+        pipeline = self._pipeline
+        if start >= RELEASED_AT * (self._lap + 1):
+            pipeline = next_version(pipeline)
+        await self._register(pipeline)
+        run = await self._start_process()
+        if pipeline.accident == "killed" and KILLED.is_due(start):
+            # Without a word: its process runs until somebody ends it.
+            await self._reports.send("/actualizar_task", task_id=run.tasks[0], status="start")
+            self._reports.say(f"{pipeline.name} was killed in its step {pipeline.steps[0].name}")
+            return
+        await self._report(run, self._draw(pipeline, start))
+
+
+class Loop(SimulatedWorker):
+    """Registers once, and runs again and again.
+
+    Where the answer to a start is lost it goes on as `wpipe` does, under the ids of the run before.
+    """
+
+    _before: Run | None = None
+
+    async def _start(self, start: int) -> None:
+        try:
+            if self._id is None:
+                self._before = None
+                await self._register(self._pipeline)
+            run = await self._start_process()
+            if self._before is not None and START_LOST.is_due(start):
+                run = self._before
+                self._reports.say(f"{self._pipeline.name} got no answer to its start")
+            self._before = run
+            await self._report(run, self._draw(self._pipeline, start))
+        except Forgotten:
+            self._id = None
+            raise
+
+
+class Service(Loop):
+    """Sends heartbeats as well, as `beat` is awaited; falls silent now and then, in a step."""
+
+    def __init__(
+        self,
+        number: int,
+        reports: Reports,
+        random: Random,
+        *,
+        silences: Silences,
+        speed: float = 1,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        super().__init__(number, reports, random, speed=speed, sleep=sleep)
+        self._silences = silences
+        self._born_at: float | None = None
+        self._speaks = asyncio.Event()
+
+    async def beat(self) -> None:
+        """Signs of life while it is not silent, for ever."""
+        while True:
+            await self._speaks.wait()
+            with contextlib.suppress(Forgotten):  # `run` notices by itself, and registers again
+                await self._reports.send("/healthchecker", id=self._id or "")
+            await self._sleep(HEARTBEAT_SECONDS)
+
+    async def _register(self, pipeline: Pipeline) -> None:
+        await super()._register(pipeline)
+        if self._born_at is None:
+            self._born_at = asyncio.get_running_loop().time()
+        self._speaks.set()
+
+    async def _be_in_step(self, seconds: float) -> None:
+        await super()._be_in_step(seconds)
+        assert self._born_at is not None, "it registers before it runs"
+        age = asyncio.get_running_loop().time() - self._born_at
+        if silence := self._silences.begin(age):
+            self._reports.say(f"{self._pipeline.name} falls silent for {silence:.0f} s")
+            self._speaks.clear()
+            await self._sleep(silence)
+            self._speaks.set()

@@ -8,14 +8,15 @@ nothing: pages that are open show it when they are loaded again.
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from random import Random
 
 from sqlalchemy.exc import DBAPIError
 
-from app.demo_pipelines import Outcome, Pipeline, draw_run, role_of
+from app.demo_pipelines import Outcome, Pipeline, draw_run, next_version, pipeline_of
 from app.settings import Settings
 from db.errors import DatabaseUnavailable, is_unavailable
 from db.migrate import migrate
@@ -29,6 +30,10 @@ from monitor.writing.loading import Memory, Needs
 from monitor.writing.transaction import Transaction
 
 SPAN = timedelta(days=30)
+# The next version of each pipeline is released so long before now: recently enough that the workers
+# of the version before are not archived yet.
+RELEASED = timedelta(days=5)
+WORKERS_OF_A_PIPELINE = 3
 RUNS_PER_COMMIT = 500
 PROGRESS_SECONDS = 2.0
 # Any of them: only server processes must not queue for the same one.
@@ -37,10 +42,15 @@ SHARD = 0
 
 @dataclass(frozen=True)
 class Role:
-    """A seeded worker and what it runs."""
+    """A seeded worker and what it runs, from an instant on."""
 
     worker_id: str
     pipeline: Pipeline
+    since: datetime
+
+
+# The workers of a pipeline, the first of them of the version before.
+Crew = Sequence[Role]
 
 
 def run_seeding(settings: Settings, *, processes: int, workers: int, seed: int) -> int:
@@ -71,6 +81,7 @@ def run_seeding(settings: Settings, *, processes: int, workers: int, seed: int) 
 async def seed_history(database: Database, *, processes: int, workers: int, random: Random) -> None:
     """Adds workers, and processes of theirs evenly over the last SPAN, the oldest first.
 
+    Three workers to a pipeline: one of its version before, and since its release two of the next.
     What was committed stays when it is cancelled, with true figures.
     """
     until = datetime.now(UTC)
@@ -78,15 +89,13 @@ async def seed_history(database: Database, *, processes: int, workers: int, rand
     memory = Memory()
     async with database.writing() as connection:
         tx = Transaction(connection, memory=memory, shard=SHARD, now=since)
-        names = [role_of(number)[0] for number in range(workers)]
-        await tx.load([Needs(pipelines=[pipeline_id(name) for name in names])])
-        roles = [_register(tx, number) for number in range(workers)]
+        crews = await _register_all(tx, workers, since)
         await tx.store(silently=True)
     starts = (since + SPAN * (number / processes) for number in range(processes))
     progress = Progress(processes)
     for first in range(0, processes, RUNS_PER_COMMIT):
         count = min(RUNS_PER_COMMIT, processes - first)
-        runs = [(random.choice(roles), next(starts)) for _ in range(count)]
+        runs = [(_choose(random.choice(crews), at, random), at) for at in islice(starts, count)]
         async with database.writing() as connection:
             tx = Transaction(connection, memory=memory, shard=SHARD, now=since)
             await tx.load([Needs(workers=sorted({role.worker_id for role, _ in runs}))])
@@ -96,11 +105,32 @@ async def seed_history(database: Database, *, processes: int, workers: int, rand
         progress.add(count)
 
 
-def _register(tx: Transaction, number: int) -> Role:
-    name, pipeline = role_of(number)
+async def _register_all(tx: Transaction, workers: int, since: datetime) -> Sequence[Crew]:
+    pipelines = -(-workers // WORKERS_OF_A_PIPELINE)
+    ids = [pipeline_id(pipeline_of(number)[0]) for number in range(pipelines)]
+    await tx.load([Needs(pipelines=ids)])
+    crews: list[list[Role]] = [[] for _ in ids]
+    for worker in range(workers):
+        lap, number = divmod(worker, pipelines)
+        crews[number].append(_register(tx, number, lap, since))
+    return crews
+
+
+def _register(tx: Transaction, number: int, lap: int, since: datetime) -> Role:
+    """A worker of this pipeline: the first when history begins, others with the release."""
+    name, pipeline = pipeline_of(number)
+    if lap:
+        pipeline, since = next_version(pipeline), since + SPAN - RELEASED
     steps = [TaskDefinition(step.name, pipeline.version) for step in pipeline.steps]
+    tx.now = since
     worker = register_worker.body(tx, name=name, version=pipeline.version, task_definitions=steps)
-    return Role(worker.id, pipeline)
+    return Role(worker.id, pipeline, since)
+
+
+def _choose(crew: Crew, at: datetime, random: Random) -> Role:
+    """One of those whose version is the newest by then."""
+    newest = max(role.since for role in crew if role.since <= at)
+    return random.choice([role for role in crew if role.since == newest])
 
 
 def _run(tx: Transaction, role: Role, start: datetime, until: datetime, random: Random) -> None:

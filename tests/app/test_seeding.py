@@ -7,10 +7,12 @@ from random import Random
 
 from sqlalchemy import func, select
 
-from app.seeding import seed_history
+from app.seeding import RELEASED, SPAN, seed_history
 from db import models
 from db.session import Database
 from monitor.reading.figures import get_totals
+from monitor.reading.versions import find_versions
+from monitor.slots import LONG_AGO
 from monitor.upkeep.counters import check_counters
 from tests.servers import MariaDb
 
@@ -26,6 +28,28 @@ async def test_what_is_kept_equals_a_recount_however_often_it_is_seeded(database
     assert totals.running + totals.succeeded + totals.failed == 2 * PROCESSES
     assert totals.workers_online == 2 * WORKERS
     assert 0 < totals.failed < PROCESSES
+
+
+async def test_pipelines_have_several_workers_and_a_release_some_days_ago(
+    database: Database,
+) -> None:
+    await seed_history(database, processes=PROCESSES, workers=7, random=Random(5))
+    async with database.reading() as connection:
+        ids = (await connection.scalars(select(models.pipelines.c.id))).all()
+        process = models.processes.c
+        begun = select(process.pipeline_id, process.version, func.min(process.started_at))
+        found = await connection.execute(begun.group_by(process.pipeline_id, process.version))
+        first_runs = {(pipeline_id, version): at for pipeline_id, version, at in found}
+    assert len(ids) == 3
+    for pipeline_id, versions in (await find_versions(database, ids, LONG_AGO)).items():
+        new, old = versions
+        assert new.first_seen_at - old.first_seen_at == SPAN - RELEASED
+        assert first_runs[pipeline_id, new.version] >= new.first_seen_at
+        assert old.succeeded > new.succeeded > 0
+    workers = models.workers.c
+    async with database.reading() as connection:
+        of_each = select(func.count(workers.id)).group_by(workers.pipeline_id)
+        assert sorted((await connection.scalars(of_each)).all()) == [2, 2, 3]
 
 
 async def test_a_failed_run_tells_where_it_failed(database: Database) -> None:
