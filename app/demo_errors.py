@@ -127,6 +127,12 @@ def hanging(step: str) -> Fault:
     )
 
 
+def cut_off(step: str) -> Fault:
+    """What becomes of a step while the network is gone."""
+    connect = Frame(f"{_LIBRARY}/socket.py", 836, "create_connection")
+    return Fault("[Errno 110] Connection timed out", (_at(step, 22), connect))
+
+
 def describe(fault: Fault, pipeline: str, step: str, random: Random) -> str:
     """The details that `wpipe` sends for the task, without its id."""
     frames = [

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from random import Random
 
+from app.demo_errors import cut_off, describe
 from app.demo_pipelines import (
     PIPELINES,
     Outcome,
@@ -58,9 +59,11 @@ RELEASED_AT = 6
 class Silences:
     """When a worker falls silent, in seconds of its life."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(
+        self, random: Random, *, first: tuple[float, float] = FIRST_SILENCE_AT_SECONDS
+    ) -> None:
         self._random = random
-        self._next = random.uniform(*FIRST_SILENCE_AT_SECONDS)
+        self._next = random.uniform(*first)
 
     def begin(self, age: float) -> float:
         """For how many seconds it is silent from now on; 0 while no silence is due."""
@@ -139,9 +142,9 @@ class SimulatedWorker:
         """Whether it went well."""
         for _ in range(2 if outcome.repeats else 1):
             await self._reports.send("/actualizar_task", task_id=task, status="start")
-            await self._be_in_step(outcome.seconds)
-            if outcome.error is not None:
-                await self._fail(task, outcome.error, process)
+            error = await self._be_in_step(outcome)
+            if error is not None:
+                await self._fail(task, error, process)
                 return False
             await self._reports.send("/actualizar_task", task_id=task, status="success")
         return True
@@ -164,8 +167,10 @@ class SimulatedWorker:
         await self._reports.send("/endprocess", id=process, details=json.dumps(failure))
         self._reports.tally.failed += 1
 
-    async def _be_in_step(self, seconds: float) -> None:
-        await self._work(seconds)
+    async def _be_in_step(self, outcome: Outcome) -> str | None:
+        """Does the step's work; what went wrong, as the worker reports it."""
+        await self._work(outcome.seconds)
+        return outcome.error
 
     async def _work(self, seconds: float) -> None:
         await self._sleep(seconds / self._speed)
@@ -213,7 +218,10 @@ class Loop(SimulatedWorker):
 
 
 class Service(Loop):
-    """Sends heartbeats as well, as `beat` is awaited; falls silent now and then, in a step."""
+    """Sends heartbeats as well, as `beat` is awaited.
+
+    Now and then its network is gone for a while, in a step, which then fails.
+    """
 
     def __init__(
         self,
@@ -244,8 +252,8 @@ class Service(Loop):
             self._born_at = asyncio.get_running_loop().time()
         self._speaks.set()
 
-    async def _be_in_step(self, seconds: float) -> None:
-        await super()._be_in_step(seconds)
+    async def _be_in_step(self, outcome: Outcome) -> str | None:
+        error = await super()._be_in_step(outcome)
         assert self._born_at is not None, "it registers before it runs"
         age = asyncio.get_running_loop().time() - self._born_at
         if silence := self._silences.begin(age):
@@ -253,3 +261,6 @@ class Service(Loop):
             self._speaks.clear()
             await self._sleep(silence)
             self._speaks.set()
+            name, step = self._pipeline.name, outcome.step.name
+            error = describe(cut_off(step), name, step, self._random)
+        return error

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from app.demo_pipelines import PIPELINES, Pipeline, draw_hanging_run, draw_run, next_version
-from app.demo_workers import KILLED, Silences
+from app.demo_reports import Reports, Tally
+from app.demo_workers import KILLED, Service, Silences
 from tests.app.test_supervision import eventually
 from tests.conftest import TOKEN
 from tests.servers import MonitorServer, free_port
@@ -98,6 +99,45 @@ def test_silences_last_longer_than_the_monitor_waits_and_come_again() -> None:
         assert silences.begin(40 + first + 120) >= 120
 
 
+class Kept(Reports):
+    """Answers as the API does, and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.said: list[str] = []
+        self.say = self.said.append
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    async def send(self, path: str, **body: object) -> dict[str, Any]:
+        self.told.append((path, body))
+        return {"id": "worker", "father": "process", "sons": [{"id": "task"}]}
+
+
+class Enough(Exception):
+    """The end of a simulation."""
+
+
+async def test_a_service_whose_network_was_gone_says_nothing_meanwhile_and_fails_a_step() -> None:
+    reports, slept = Kept(), []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(reports.told) > 4:
+            raise Enough
+
+    always = Silences(Random(1), first=(0, 0))
+    service = Service(3, reports, Random(2), silences=always, sleep=sleep)
+    with pytest.raises(Enough):
+        await service.run()
+    assert [path for path, _ in reports.told] == [
+        *("/matricula", "/newprocess"),
+        *("/actualizar_task", "/actualizar_task", "/endprocess"),
+    ]
+    assert max(slept) >= 120
+    failure = json.loads(str(reports.told[-2][1]["details"]))
+    assert failure["error_message"] == "[Errno 110] Connection timed out"
+
+
 def demo(folder: Path, *options: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "app", "demo", *options],
@@ -115,7 +155,9 @@ ASK = """{
     name counts { succeeded failed } versions { version }
     workers(first: 500) { edges { node { liveness counts { total } } } }
   } } }
-  processes(first: 500) { edges { node { recovered } } }
+  processes(first: 500, orderBy: {field: STARTED_AT, direction: ASC}) {
+    edges { node { recovered } }
+  }
   stalled: processes(filter: {stalled: true}) { edges { node {
     pipeline { name } progress currentTask { name }
   } } }

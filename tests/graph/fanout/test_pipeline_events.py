@@ -22,6 +22,9 @@ fragment Whole on Pipeline {
   taskDefinitions { name }
   latestProcess { id status }
   recentProcesses(first: 2) { id status }
+  runtime { count p50Seconds }
+  steps { name succeeded failed }
+  versions { version counts { total } }
 }
 """
 PIPELINES = (
