@@ -28,7 +28,7 @@ function build() {
   element.className = "finder";
   element.setAttribute("aria-label", "Find");
   element.innerHTML = `
-    <input type="search" role="combobox" aria-expanded="true" aria-controls="found"
+    <input type="text" role="combobox" aria-expanded="true" aria-controls="found"
       aria-autocomplete="list" aria-label="Name of a pipeline, or an id" maxlength="256"
       placeholder="Name of a pipeline, or an id" autocomplete="off" spellcheck="false">
     <div id="found" role="listbox" aria-label="Found"></div>
