@@ -1,8 +1,9 @@
 """A tab under conditions: servers gone, no WebSocket, small, dark."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -126,22 +127,52 @@ async def test_at_390_pixels_there_is_one_level_at_a_time(tab: Page, reporter: R
     assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+VIEWS = ("/", "/?view=runs", "/?view=workers", "/?pipeline={pipeline}", "/?worker={worker}")
+DEEP = ("/?worker={worker}&process={run}", "/?view=runs&process={run}", "/?process={run}")
+
+
+async def open_views(tab: Page, reporter: Reporter, name: str) -> AsyncIterator[str]:
+    """Opens one view after the other, each with what it is to show in sight."""
+    worker = reporter.register(name)
+    run = reporter.fail(worker, "a fault that is longer than a telephone is wide, by far")
+    await tab.goto(f"/?process={run.id}")
+    link = tab.locator("#facts").get_by_role("link", name=name)
+    pipeline = parse_qs(str(await link.get_attribute("href"))[1:])["pipeline"][0]
+    for view in (*VIEWS, *DEEP):
+        await tab.goto(view.format(pipeline=pipeline, worker=worker, run=run.id))
+        if "process" in view:
+            await expect(tab.locator(".failure-message")).to_be_visible()
+        else:
+            await expect(tab.locator(".ag-row:visible").first).to_be_visible()
+        if "pipeline" in view:
+            await expect(tab.locator(".outcomes")).to_be_visible()
+            await expect(tab.locator("#runtimes-chart")).to_be_attached()
+        yield view
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_serious(tab: Page, reporter: Reporter, scheme: str) -> None:
-    worker = reporter.register(f"accessible-{scheme}")
-    run = reporter.fail(worker, "a fault to look at")
     await tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    for address in ("/?view=workers", f"/?worker={worker}&process={run.id}"):
-        await tab.goto(address)
-        await expect(row(tab, "workers", worker)).to_be_visible()
-        if "process" in address:
-            await expect(tab.locator(".failure-message")).to_be_visible()
-        await tab.evaluate(AXE.read_text())
-        found = await tab.evaluate("axe.run()")
-        serious = [
-            f"{fault['id']}: {node['html'][:200]} {node['failureSummary']}"
-            for fault in found["violations"]
-            if fault["impact"] in ("serious", "critical")
-            for node in fault["nodes"][:3]
-        ]
-        assert serious == []
+    async for view in open_views(tab, reporter, f"accessible-{scheme}"):
+        assert await serious_faults(tab) == [], view
+    await tab.keyboard.press("Control+k")
+    await expect(tab.get_by_role("option").first).to_be_visible()
+    assert await serious_faults(tab) == []
+
+
+async def serious_faults(tab: Page) -> list[str]:
+    """What axe-core finds."""
+    await tab.evaluate(AXE.read_text())
+    found = await tab.evaluate("axe.run()")
+    return [
+        f"{fault['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+
+
+async def test_no_view_is_wider_than_a_telephone(tab: Page, reporter: Reporter) -> None:
+    await tab.set_viewport_size({"width": 390, "height": 844})
+    async for view in open_views(tab, reporter, "narrow"):
+        assert await tab.evaluate("document.documentElement.scrollWidth") <= 390, view

@@ -8,6 +8,7 @@ const TYPED_MILLISECONDS = 120; // until the next letter, while somebody types
 let dialog = null;
 let asked = 0; // the number of the latest question
 let timer = 0;
+let chosen = null; // what the arrow keys went to
 let found = null; // the text that the options are of; none while they are not known
 
 /** Opens the search, with what is found without a word: the first pipelines. */
@@ -38,7 +39,7 @@ function build() {
   input.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(ask, TYPED_MILLISECONDS);
-    found = null;
+    chosen = found = null;
   });
   input.addEventListener("keydown", move);
   element.addEventListener("click", ({ target }) => {
@@ -75,7 +76,7 @@ const say = (text) => {
 function draw(results) {
   list().replaceChildren(...results.map(optionOf));
   say(results.length ? "" : "Nothing found: a part of a pipeline's name, or a whole id.");
-  mark(options()[0]);
+  mark(options().find((option) => option.dataset.search === chosen) || options()[0]);
 }
 
 function optionOf({ kind, name, search, status }, index) {
@@ -103,10 +104,15 @@ function move(event) {
   const all = options();
   const at = all.indexOf(marked());
   if (event.key === "Enter") chooseMarked();
-  else if (event.key === "ArrowDown") mark(all[(at + 1) % all.length]);
-  else if (event.key === "ArrowUp") mark(all[(at - 1 + all.length) % all.length]);
+  else if (event.key === "ArrowDown") moveTo(all[(at + 1) % all.length]);
+  else if (event.key === "ArrowUp") moveTo(all[(at - 1 + all.length) % all.length]);
   else return;
   event.preventDefault();
+}
+
+function moveTo(option) {
+  chosen = option?.dataset.search;
+  mark(option);
 }
 
 const marked = () => options().find((each) => each.getAttribute("aria-selected") === "true");
