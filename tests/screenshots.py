@@ -13,18 +13,20 @@ from dashboard.view.words import NOTHING
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, TOKEN
 from tests.servers import DashboardServer, MonitorServer, find_program
 
-DEMO_SECONDS = 70
+DEMO_SECONDS = 100
 DEMO_SPEED = 4
 PHONE_WIDTH = 390
 FAILED = """{
   tasks(first: 1, filter: {status: [ERROR]}, orderBy: {field: UPDATED_AT, direction: DESC}) {
-    edges { node { process { id } } }
+    edges { node { process { id pipeline { id } } } }
   }
 }"""
 
 
-def fill(api: MonitorServer, folder: Path) -> str:
-    """Lets the demo's workers report for a while; the id of a process that failed."""
+def fill(api: MonitorServer, folder: Path) -> tuple[str, str]:
+    """Lets the demo's workers report for a while; the ids of a process that failed, and of its
+    pipeline.
+    """
     options = ("--url", api.url, "--speed", str(DEMO_SPEED), "--seconds", str(DEMO_SECONDS))
     subprocess.run(
         [sys.executable, "-m", "app", "demo", *options],
@@ -36,13 +38,15 @@ def fill(api: MonitorServer, folder: Path) -> str:
         json={"query": FAILED},
         headers={"Authorization": f"Bearer {TOKEN}"},
     ).json()
-    return str(told["data"]["tasks"]["edges"][0]["node"]["process"]["id"])
+    process = told["data"]["tasks"]["edges"][0]["node"]["process"]
+    return str(process["id"]), str(process["pipeline"]["id"])
 
 
-async def draw(dashboard: DashboardServer, process: str, folder: Path) -> None:
-    """Overview and a failed process, light and dark, wide and on a telephone."""
+async def draw(dashboard: DashboardServer, process: str, pipeline: str, folder: Path) -> None:
+    """Overview, a pipeline and a failed process, light and dark, wide and on a telephone."""
     pictures = [
         ("overview", "/", "light", 1440, 900),
+        ("pipeline", f"/?pipeline={pipeline}", "light", 1440, 1000),
         ("failure", f"/?process={process}", "dark", 1440, 900),
         ("telephone", f"/?process={process}", "light", PHONE_WIDTH, 844),
     ]
@@ -60,6 +64,9 @@ async def draw(dashboard: DashboardServer, process: str, folder: Path) -> None:
             if "process" in address:
                 await expect(page.locator(".failure-message")).to_be_visible()
                 await expect(page.locator("#processes .ag-row-selected")).to_be_attached()
+            if "pipeline" in address:
+                await expect(page.locator("#runtimes-chart canvas")).to_be_visible()
+                await expect(page.locator(".outcomes")).to_be_visible()
             await expect(page.locator(".tile-value").first).not_to_have_text(NOTHING)
             if width > PHONE_WIDTH:
                 await expect(page.locator("#activity svg")).to_be_attached()
@@ -77,7 +84,7 @@ def main(folder: Path) -> None:
         dashboard = DashboardServer(Path(scratch), {"TOKEN": TOKEN, "BACKEND": backend})
         dashboard.start()
         try:
-            asyncio.run(draw(dashboard, fill(api, Path(scratch)), folder))
+            asyncio.run(draw(dashboard, *fill(api, Path(scratch)), folder))
         finally:
             dashboard.stop()
             api.stop()

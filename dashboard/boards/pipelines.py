@@ -9,15 +9,16 @@ from dashboard.boards.board import Board, Event, Subscription
 from dashboard.boards.lists import PAGE_SIZE, Filter, ListBoard
 from dashboard.boards.rows import Node, Row, pipeline_row
 
-# Windows of the figures: outcomes of the last day, runtimes of the last week.
-OUTCOMES = timedelta(hours=24)
-RUNTIMES = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
-def windows() -> dict[str, str]:
-    """Since when figures are asked for, as variables."""
+def windows(runtimes: timedelta) -> dict[str, str]:
+    """Since when figures are asked for, as variables: outcomes of a day, and runtimes.
+
+    Runtimes of a week are many rows for a list of busy pipelines.
+    """
     now = datetime.now(UTC)
-    return {"outcomesSince": instant(now - OUTCOMES), "runtimesSince": instant(now - RUNTIMES)}
+    return {"outcomesSince": instant(now - DAY), "runtimesSince": instant(now - runtimes)}
 
 
 class PipelinesBoard(ListBoard):
@@ -58,7 +59,7 @@ class PipelinesBoard(ListBoard):
         return pipeline_row(node)
 
     def variables(self) -> dict[str, Any]:
-        return windows()
+        return windows(runtimes=DAY)
 
     def _apply(self, event: Event) -> None:
         node = event["node"]
@@ -72,7 +73,7 @@ class PipelinesBoard(ListBoard):
         told, self._told = self._told, set()
         wanted = self.every() | {"ids": list(told)}
         # One may be told, and match no more.
-        data = await api.query(self.query, size=len(told), filter=wanted, **windows())
+        data = await api.query(self.query, size=len(told), filter=wanted, **self.variables())
         found = {edge["node"]["id"]: edge["node"] for edge in data["page"]["edges"]}
         for id_ in told:
             if id_ in found:
@@ -99,7 +100,7 @@ class PipelineBoard(Board):
         return [Subscription("pipeline_changes", {"filter": {"ids": [self.id]}}, self._apply)]
 
     async def load(self, api: Api) -> None:
-        data = await api.query("pipeline", id=self.id, **windows())
+        data = await api.query("pipeline", id=self.id, **windows(runtimes=WEEK))
         self.pipeline = data["pipeline"]
         self.cursor, self.is_loaded = data["feedCursor"], True
 

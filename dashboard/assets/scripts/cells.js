@@ -29,6 +29,8 @@ export const Runtime = ({ value, data }) => {
     : "–";
 };
 
+export const Took = ({ value }) => (isKnown(value) ? duration(value) : "–");
+
 export const Ago = ({ value }) =>
   value ? element("span", { "data-ago": value, ref: fill, key: value, title: value }) : "–";
 
