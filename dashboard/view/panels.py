@@ -47,6 +47,16 @@ def _page_button(label: str, list_: str, to: str) -> html.Button:
     return html.Button(label, type="button", **attributes(data_list=list_, data_to=to))
 
 
+def _chip(list_: str, parameter: str) -> html.Button:
+    """What else narrows a list, and a way to be rid of it; the browser says what it is."""
+    return html.Button(
+        className="chip",
+        type="button",
+        hidden=True,
+        **attributes(data_drop=parameter, data_of=list_),
+    )
+
+
 def _words(words: Any) -> list[tuple[str, str]]:
     return [(word, word.capitalize()) for word in words]
 
@@ -79,6 +89,7 @@ def _workers() -> html.Section:
                 className="of-all",
             ),
             segments("presence", "Status of workers", _words(PRESENCES)),
+            _chip("workers", "pipeline"),
         ],
         html.Div(table("workers", WORKERS, "No worker to show."), className="panel-body"),
         _pager("workers", "Older"),
@@ -94,7 +105,7 @@ def _processes() -> html.Section:
             segments("state", "Status", _words(STATUSES)),
             choice("period", "Started within", [(word, WORDS[word]) for word in PERIODS]),
             choice("order", "Order", [(word, WORDS[word]) for word in ORDERS]),
-            html.Button("", id="version-chip", className="chip", type="button", hidden=True),
+            *(_chip("processes", name) for name in ("pipeline", "version")),
         ],
         html.Div(id="worker-facts", className="facts worker-facts"),
         html.Div(table("processes", PROCESSES, "No process to show."), className="panel-body"),

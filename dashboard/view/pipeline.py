@@ -61,6 +61,8 @@ def _facts(board: PipelineBoard) -> Content:
                 html.Span(f"version {pipeline['version']}"),
                 html.Span(["last seen ", ago(pipeline["lastSeenAt"])]),
                 html.Span(["first seen ", moment(pipeline["firstSeenAt"])]),
+                link("all runs", view="runs", pipeline=board.id),
+                link("all workers", view="workers", pipeline=board.id),
                 *(
                     [act("archiveFinished", board.id)]
                     if pipeline["workerCounts"]["finished"]

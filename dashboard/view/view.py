@@ -33,7 +33,7 @@ class View:
         self.subject = address.pipeline or (of_process if is_alone else None)
         self.has_page = address.view == "overview" and bool(self.subject)
         self.pipelines = mirror.pipelines(address.pipelines) if self.is_overview else None
-        self.pipeline = mirror.pipeline(self.subject) if self.has_page and self.subject else None
+        self.pipeline = mirror.pipeline(self.subject) if self.subject else None
         self.worker = mirror.worker(address.worker) if address.worker else None
         self._open_lists()
         compared = of_process or (self.subject if self.has_page else None)

@@ -102,6 +102,24 @@ async def test_the_page_of_a_pipeline_has_the_runs_of_all_its_workers(
     await expect(row(tab, "processes", old.id)).to_be_visible()
 
 
+async def test_all_runs_and_workers_can_be_narrowed_to_a_pipeline(
+    tab: Page, reporter: Reporter, mirror: Mirror
+) -> None:
+    worker, other = reporter.register("narrowed-to"), reporter.register("of-another")
+    run, of_other = reporter.succeed(worker), reporter.succeed(other)
+    await tab.goto(f"/?pipeline={await pipeline_of(mirror, 'narrowed-to')}")
+    await tab.locator("#pipeline-panel").get_by_role("link", name="all runs").click()
+    await expect(row(tab, "processes", run.id)).to_contain_text("narrowed-to")
+    await expect(row(tab, "processes", of_other.id)).to_have_count(0)
+    await tab.get_by_role("button", name="Pipeline narrowed-to ✕").click()
+    await expect(row(tab, "processes", of_other.id)).to_be_visible()
+    await tab.go_back()
+    await tab.go_back()
+    await tab.locator("#pipeline-panel").get_by_role("link", name="all workers").click()
+    await expect(row(tab, "workers", worker)).to_be_visible()
+    await expect(row(tab, "workers", other)).to_have_count(0)
+
+
 async def test_tiles_lead_to_what_they_count(tab: Page, reporter: Reporter) -> None:
     worker = reporter.register("counted-by-a-tile")
     failed, running = reporter.fail(worker, "boom"), reporter.start(worker)
@@ -136,3 +154,18 @@ async def test_workers_of_a_pipeline_lead_to_their_own_runs(
     await expect(facts).to_contain_text("Alive")
     await facts.get_by_role("link", name="with-two").click()
     await expect(row(tab, "processes", of_other.id)).to_be_visible()
+
+
+async def test_a_run_whose_start_was_lost_says_so(
+    tab: Page, reporter: Reporter, mirror: Mirror
+) -> None:
+    before = reporter.succeed(reporter.register("lost-a-start"))
+    await tab.goto(f"/?pipeline={await pipeline_of(mirror, 'lost-a-start')}")
+    await expect(row(tab, "processes", before.id)).to_be_visible()
+    # The client goes on under the ids that it knows.
+    reporter.report(before, 1, "start")
+    running = tab.locator("#processes .ag-row").filter(has_text="Running")
+    await expect(running).to_have_count(1)
+    await running.click()
+    await expect(tab.locator("#facts")).to_contain_text("Recovered: its worker never heard")
+    await expect(row(tab, "processes", before.id)).to_contain_text("Succeeded")

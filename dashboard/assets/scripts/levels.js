@@ -89,7 +89,7 @@ function write(id, text) {
 }
 
 /** Marks the view in the header; shows the columns and filters that make sense in it. */
-function markView({ root, view, worker }) {
+function markView({ root, view, worker, pipelineName }) {
   const wanted = root === "overview" ? "" : `view=${root}`;
   for (const link of document.querySelectorAll("#views a")) {
     const isHere = link.getAttribute("href") === `?${wanted}`;
@@ -99,11 +99,18 @@ function markView({ root, view, worker }) {
   showColumns("processes", ["pipeline"], view === "runs");
   showColumns("processes", ["version", "id"], view === "runs" || Boolean(worker));
   showColumns("workers", ["name", "failed", "mean", "registered"], view === "workers");
-  const [version, chip] = [parameters().get("version"), document.getElementById("version-chip")];
-  if (!chip) return;
-  chip.hidden = !version;
-  chip.textContent = version ? `Version ${version} ✕` : "";
-  chip.dataset.drop = "version";
+  const address = parameters();
+  const isNarrowed = root !== "overview" && !worker && address.get("pipeline");
+  nameChip("pipeline", isNarrowed && `Pipeline ${pipelineName || "…"}`);
+  nameChip("version", address.get("version") && `Version ${address.get("version")}`);
+}
+
+/** Says what narrows the lists; nothing, where it does not. */
+function nameChip(parameter, text) {
+  for (const chip of document.querySelectorAll(`[data-drop="${parameter}"]`)) {
+    chip.hidden = !text;
+    chip.textContent = text ? `${text} ✕` : "";
+  }
 }
 
 function showColumns(table, columns, isShown) {

@@ -19,5 +19,5 @@ document.addEventListener("click", (event) => {
   const { copy: text, list, to, drop } = button.dataset;
   if (text) copy(button, text);
   else if (list) go(pageAfter(list, to));
-  else if (drop) go({ [drop]: null, start: null });
+  else if (drop) go({ [drop]: null, start: null, from: null });
 });

@@ -1,23 +1,36 @@
 """Boards hold what the API holds, page by page, and follow its changes."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import pytest
 
-from dashboard.address import ProcessList
+from dashboard.address import PipelineList, ProcessList, WorkerList
 from dashboard.api import Api
+from dashboard.boards.following import Follower
+from dashboard.boards.lists import ListBoard
 from dashboard.boards.mirror import Mirror
+from dashboard.boards.pipelines import PipelinesBoard
 from dashboard.boards.processes import ProcessesBoard
+from dashboard.boards.workers import WorkersBoard
+from tests.dashboard.boards.test_following import followed
 from tests.dashboard.reporter import Reporter
+from tests.dashboard.waiting import until
+
+Wanted = TypeVar("Wanted", PipelineList, WorkerList, ProcessList)
 
 
-async def walk(api: Api, wanted: ProcessList) -> list[list[str]]:
+async def walk(
+    api: Api, wanted: Wanted, create: Callable[[Wanted, int], ListBoard]
+) -> list[list[str]]:
     """The ids of all pages of three."""
     pages = []
     while True:
-        board = ProcessesBoard(wanted, size=3)
+        board = create(wanted, 3)
         await board.load(api)
         ranked = sorted(board.nodes.values(), key=board.rank)
         pages.append([node["id"] for node in ranked])
@@ -31,7 +44,7 @@ async def test_pages_have_every_process_once_newest_first(
 ) -> None:
     worker = reporter.register("paged")
     ids = [reporter.succeed(worker).id for _ in range(7)][::-1]
-    pages = await walk(mirror.api, ProcessList(worker))
+    pages = await walk(mirror.api, ProcessList(worker), ProcessesBoard)
     assert pages == [ids[:3], ids[3:6], ids[6:]]
 
 
@@ -42,8 +55,45 @@ async def test_pages_have_every_process_once_errors_first(
     worker = reporter.register("paged-errors")
     failed = [reporter.fail(worker, "boom boom").id for _ in range(failures)][::-1]
     others = [reporter.succeed(worker).id for _ in range(6 - failures)][::-1]
-    pages = await walk(mirror.api, ProcessList(worker, order="errors"))
+    pages = await walk(mirror.api, ProcessList(worker, order="errors"), ProcessesBoard)
     assert pages == [(failed + others)[:3], (failed + others)[3:]]
+
+
+async def test_pages_have_every_worker_once_newest_first(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    ids = [reporter.register("paged-workers") for _ in range(7)][::-1]
+    pages = await walk(mirror.api, WorkerList(name="paged-workers"), WorkersBoard)
+    assert pages == [ids[:3], ids[3:6], ids[6:]]
+
+
+async def test_pages_have_every_pipeline_once_failing_ones_first_and_then_by_name(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    for name in ("D", "b", "c", "A"):
+        reporter.succeed(reporter.register(f"paged {name}"))
+    for name in ("z", "Y"):
+        reporter.fail(reporter.register(f"paged {name}"), "boom")
+    wanted = PipelineList(name="paged ")
+    pages = await walk(mirror.api, wanted, PipelinesBoard)
+    board = PipelinesBoard(wanted)
+    await board.load(mirror.api)
+    names = [[board.nodes[id_]["name"].removeprefix("paged ") for id_ in page] for page in pages]
+    assert names == [["Y", "z", "A"], ["b", "c", "D"]]
+
+
+async def test_a_pipeline_that_begins_to_fail_moves_to_the_top(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    for name in ("a", "b"):
+        reporter.succeed(reporter.register(f"moved {name}"))
+    board = PipelinesBoard(PipelineList(name="moved "))
+    async with followed(Follower(mirror.api, board).run, board) as wake:
+        await until(wake, lambda: board.is_followed)
+        reporter.fail(reporter.register("moved b"), "boom")
+        ranked = partial(sorted, key=board.rank)
+        await until(wake, lambda: ranked(board.nodes.values())[0]["name"] == "moved b")
+    assert board.problem is None
 
 
 async def test_a_change_that_is_told_again_takes_no_row_away(
