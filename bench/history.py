@@ -75,7 +75,7 @@ async def _measure_workers(parts: Parts, now: datetime) -> list[Figure]:
         await fill(url, now)
         multiply_workers(parts.mariadb, url.rsplit("/", 1)[1], times)
     sizes = (f"{FEW_WORKERS:,}", f"{MANY_WORKERS:,} workers of one name")
-    reads = {"pipelines, every list of one": list(_pipelines())}
+    reads = {"pipelines, every list of one": list(_pipelines(now))}
     return await _compare_all(parts, (few, many), sizes, reads)
 
 
@@ -134,18 +134,22 @@ def _reads(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
         "summary": [_query("{ summary { workersOnline processes { total } } }")],
         "activity of a day": [_query(activity)],
         "first pages, every order and filter": list(_pages(workers, now)),
-        "pipelines, every list of one": list(_pipelines()),
+        "pipelines, every list of one": list(_pipelines(now)),
     }
 
 
-def _pipelines() -> Iterator[Read]:
-    """What is shown of pipelines, and of one: its workers and runs in every order."""
+def _pipelines(now: datetime) -> Iterator[Read]:
+    """What is shown of pipelines, and of one: its figures, its workers and runs in every order."""
+    day = json.dumps((now - timedelta(days=1)).isoformat())
     shown = (
         "name failing counts { total } workerCounts { total } latestProcess { status } "
-        "recentProcesses { status }"
+        f"recentProcesses {{ status }} outcomes(since: {day}) {{ successRate }} "
+        f"runtime(since: {day}) {{ p50Seconds p95Seconds }}"
     )
     for filter_ in ("", "failing: true", "running: false", "lost: false"):
         yield _query(f"{{ pipelines(filter: {{{filter_}}}) {{ edges {{ node {{ {shown} }} }} }} }}")
+    figures = "runtime { p50Seconds } steps { failed } versions { counts { total } }"
+    yield _query(f"{{ pipeline(name: {json.dumps(NAME)}) {{ {figures} }} }}")
     one = f"pipelineIds: {json.dumps([pipeline_id(NAME)])}"
     for kind, fields in ORDERS.items():
         for field, direction in product(fields, ("ASC", "DESC")):
