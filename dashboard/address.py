@@ -20,7 +20,12 @@ RANGES = {
     "6h": (timedelta(hours=6), timedelta(minutes=5)),
     "24h": (timedelta(hours=24), timedelta(minutes=20)),
     "7d": (timedelta(days=7), timedelta(hours=2)),
+    "30d": (timedelta(days=30), timedelta(hours=12)),
 }
+# Of a span that somebody chose: the shortest slots of which there are not too many.
+SLOTS = tuple(timedelta(minutes=n) for n in (1, 5, 20, 60, 120, 720, 1440, 10080))
+MAX_SLOTS = 120
+MAX_SPAN = timedelta(days=800)
 PERIODS = {
     "any": None,
     "1h": timedelta(hours=1),
@@ -73,6 +78,30 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Span:
+    """From one instant until before another: what the chart shows, and when processes started."""
+
+    since: datetime
+    until: datetime
+
+    @classmethod
+    def parse(cls, since: str | None, until: str | None) -> Self | None:
+        """None for what is no span: not two instants with their offsets, or too far apart."""
+        try:
+            span = cls(datetime.fromisoformat(since or ""), datetime.fromisoformat(until or ""))
+            is_one = timedelta() < span.until - span.since <= MAX_SPAN
+        except (ValueError, TypeError):  # not an instant; only one of them with an offset
+            return None
+        return span if is_one and span.since.tzinfo else None
+
+    @property
+    def slot(self) -> timedelta:
+        """The length of the slots that it is shown in."""
+        length = self.until - self.since
+        return next((slot for slot in SLOTS if length / slot <= MAX_SLOTS), SLOTS[-1])
+
+
+@dataclass(frozen=True)
 class PipelineList:
     """Which pipelines, and from where on; what needs a person first, then by name."""
 
@@ -102,6 +131,7 @@ class ProcessList:
     version: str = ""
     order: str = "newest"
     start: str = ""
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +147,7 @@ class Address:
     worker: str | None = None
     process: str | None = None
     range: str = "1h"
+    span: Span | None = None
     pipelines: PipelineList = PipelineList()
     workers: WorkerList = WorkerList()
     processes: ProcessList = ProcessList()
@@ -131,12 +162,14 @@ class Address:
         name = given.text("name", MAX_NAME_CHARACTERS) or ""
         # Of the list that one begins with; `start` is of the processes.
         start = given.text("from", MAX_START_CHARACTERS) or ""
+        span = Span.parse(given.text("since"), given.text("until"))
         return cls(
             "workers" if worker else given.word("view", VIEWS),
             pipeline,
             worker,
             given.text("process"),
             given.word("range", RANGES),
+            span,
             PipelineList(name, given.word("show", CONDITIONS), start),
             WorkerList(pipeline, name, given.word("presence", PRESENCES), start),
             ProcessList(
@@ -147,6 +180,7 @@ class Address:
                 given.text("version", MAX_NAME_CHARACTERS) or "",
                 given.word("order", ORDERS),
                 given.text("start", MAX_START_CHARACTERS) or "",
+                span,
             ),
             search,
         )

@@ -25,6 +25,7 @@ from dashboard.callbacks import CallbackRequests, fault_of
 from dashboard.door.gate import Gate
 from dashboard.door.hosts import Hosts
 from dashboard.door.signin import Attempts
+from dashboard.exporting import Exporting
 from dashboard.finding import Finding
 from dashboard.tabs import Tabs, loaded, whole
 from dashboard.view.browser import add_browser_functions
@@ -62,6 +63,7 @@ def create_dashboard(
     server = FastAPI(lifespan=_lifespan(mirror), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(server, mirror)
     server.add_route("/find", Finding(mirror.api).answer)
+    server.add_route("/export", Exporting(mirror.api).answer)
     acting = ActEndpoint(Acts(Mutations(url, acting_token or token)))
     server.add_route(PATH, acting.answer, methods=METHODS)
     dash = _create_dash(server, has_sign_in=bool(password or admin_password))

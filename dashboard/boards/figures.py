@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from dashboard.address import RANGES, instant
+from dashboard.address import RANGES, Span, instant
 from dashboard.api import Api
 from dashboard.boards.board import Board, Event, Subscription
 from dashboard.boards.rows import Node
@@ -11,9 +11,12 @@ from dashboard.boards.rows import Node
 class FiguresBoard(Board):
     """Totals, the last hour, and the activity chart; of a pipeline or worker when it is named."""
 
-    def __init__(self, range_: str, pipeline: str | None, worker: str | None) -> None:
+    def __init__(
+        self, range_: str, span: Span | None, pipeline: str | None, worker: str | None
+    ) -> None:
         super().__init__()
         self._length, self._slot = RANGES[range_]
+        self._span = span
         self._pipeline = pipeline
         self._worker = worker
         self.summary: Node = {}
@@ -30,10 +33,13 @@ class FiguresBoard(Board):
 
     async def load(self, api: Api) -> None:
         now = datetime.now(UTC)
+        span = self._span
+        slot = span.slot if span else self._slot
         data = await api.query(
             "figures",
-            since=instant(now - self._length + self._slot),
-            slotSeconds=int(self._slot.total_seconds()),
+            since=instant(span.since if span else now - self._length + slot),
+            until=instant(span.until) if span else None,
+            slotSeconds=int(slot.total_seconds()),
             pipeline=self._pipeline,
             worker=self._worker,
             hourAgo=instant(now - timedelta(hours=1)),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from dashboard.address import PipelineList, ProcessList, WorkerList
+from dashboard.address import PipelineList, ProcessList, Span, WorkerList
 from dashboard.api import Api
 from dashboard.boards.board import Board
 from dashboard.boards.figures import FiguresBoard
@@ -52,10 +52,12 @@ class Mirror:
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def figures(self, range_: str, pipeline: str | None, worker: str | None) -> FiguresBoard:
-        """The board of the totals and the chart."""
-        key = ("figures", range_, pipeline, worker)
-        return self._open(key, lambda: FiguresBoard(range_, pipeline, worker))
+    def figures(
+        self, range_: str, span: Span | None, pipeline: str | None, worker: str | None
+    ) -> FiguresBoard:
+        """The board of the totals and the chart: of a length of time until now, or of a span."""
+        key = ("figures", range_, span, pipeline, worker)
+        return self._open(key, lambda: FiguresBoard(range_, span, pipeline, worker))
 
     def pipelines(self, wanted: PipelineList) -> PipelinesBoard:
         """The board of a page of pipelines."""

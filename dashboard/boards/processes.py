@@ -37,6 +37,10 @@ class ProcessesBoard(ListBoard):
             chosen["pipelineIds"] = [wanted.pipeline]
         if wanted.version:
             chosen["versions"] = [wanted.version]
+        if span := wanted.span:
+            # The API leaves out the instant itself.
+            chosen["startedAfter"] = instant(span.since - timedelta(microseconds=1))
+            chosen["startedBefore"] = instant(span.until)
         if self._period:
             chosen["startedAfter"] = instant(datetime.now(UTC) - self._period)
         return chosen

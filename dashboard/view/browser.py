@@ -32,6 +32,7 @@ ALWAYS: dict[str, list[Any]] = {
         Input("slots", "data"),
     ],
     "runtimes": [Output("runtimes-box", "hidden"), Input("runtimes", "data")],
+    "zone": [Output("dashboard", "data-zone"), Input("zone", "value")],
     "scheme": [Output("provider", "forceColorScheme"), Input("theme", "value")],
     "fill": [*(Output(name, "value") for name in CHOICES), Input("location", "search")],
 }

@@ -13,7 +13,13 @@ WORDS = {
     "6h": "6 h",
     "24h": "24 h",
     "7d": "7 days",
+    "30d": "30 days",
+    "custom": "Custom …",
 }
+
+
+# A browser remembers them.
+KEPT = ("theme", "zone")
 
 
 def choice(id_: str, label: str, words: list[tuple[str, str]]) -> dmc.Select:
@@ -26,7 +32,7 @@ def choice(id_: str, label: str, words: list[tuple[str, str]]) -> dmc.Select:
         w=116,
         allowDeselect=False,
         checkIconPosition="right",
-        persistence=id_ == "theme",
+        persistence=id_ in KEPT,
         persistence_type="local",
         **attributes(aria_label=label),
     )

@@ -7,7 +7,7 @@ from dashboard.address import RANGES
 from dashboard.view.attributes import attributes
 from dashboard.view.controls import WORDS, choice
 from dashboard.view.links import link
-from dashboard.view.panels import freshness, panels
+from dashboard.view.panels import chip, freshness, panels
 from dashboard.view.tiles import empty_tiles
 
 VIEWS: dict[str, dict[str, str]] = {
@@ -68,6 +68,7 @@ def _header(*, has_sign_in: bool) -> html.Header:
                 **attributes(aria_keyshortcuts="Control+K /"),
             ),
             html.Span(id="connection", className="connection", role="status"),
+            choice("zone", "Times", [("local", "Local time"), ("utc", "UTC")]),
             choice("theme", "Colours", [("auto", "System"), ("light", "Light"), ("dark", "Dark")]),
             *([_sign_out()] if has_sign_in else []),
         ],
@@ -95,13 +96,14 @@ def _activity() -> html.Div:
     legend = html.Span(
         [html.Span(word) for word in ("Started", "Succeeded", "Failed")], className="legend"
     )
-    ranges = choice("range", "Time shown", [(word, WORDS[word]) for word in RANGES])
+    ranges = choice("range", "Time shown", [(word, WORDS[word]) for word in (*RANGES, "custom")])
     return html.Div(
         [
             html.Div(
                 [
                     html.H2("Activity", id="activity-title"),
                     freshness("activity"),
+                    chip("activity", "since until"),
                     legend,
                     ranges,
                 ],

@@ -36,6 +36,7 @@ def _pager(list_: str, later: str) -> html.Div:
         [
             _page_button("First page", list_, "first"),
             html.Span(),
+            html.Span([_export(list_, each) for each in ("csv", "json")], className="exports"),
             _page_button(later, list_, "next"),
         ],
         className="pager",
@@ -43,17 +44,28 @@ def _pager(list_: str, later: str) -> html.Div:
     )
 
 
+def _export(list_: str, format_: str) -> html.A:
+    """All that the filter lets through, as a file; the browser adds the filter."""
+    return html.A(
+        format_.upper(),
+        href=f"export?table={list_}&format={format_}",
+        className="link",
+        download=f"{list_}.{format_}",
+        **attributes(data_export=list_),
+    )
+
+
 def _page_button(label: str, list_: str, to: str) -> html.Button:
     return html.Button(label, type="button", **attributes(data_list=list_, data_to=to))
 
 
-def _chip(list_: str, parameter: str) -> html.Button:
+def chip(list_: str, parameters: str) -> html.Button:
     """What else narrows a list, and a way to be rid of it; the browser says what it is."""
     return html.Button(
         className="chip",
         type="button",
         hidden=True,
-        **attributes(data_drop=parameter, data_of=list_),
+        **attributes(data_drop=parameters, data_of=list_),
     )
 
 
@@ -89,7 +101,7 @@ def _workers() -> html.Section:
                 className="of-all",
             ),
             segments("presence", "Status of workers", _words(PRESENCES)),
-            _chip("workers", "pipeline"),
+            chip("workers", "pipeline"),
         ],
         html.Div(table("workers", WORKERS, "No worker to show."), className="panel-body"),
         _pager("workers", "Older"),
@@ -105,7 +117,7 @@ def _processes() -> html.Section:
             segments("state", "Status", _words(STATUSES)),
             choice("period", "Started within", [(word, WORDS[word]) for word in PERIODS]),
             choice("order", "Order", [(word, WORDS[word]) for word in ORDERS]),
-            *(_chip("processes", name) for name in ("pipeline", "version")),
+            *(chip("processes", name) for name in ("pipeline", "version")),
         ],
         html.Div(id="worker-facts", className="facts worker-facts"),
         html.Div(table("processes", PROCESSES, "No process to show."), className="panel-body"),

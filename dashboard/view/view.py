@@ -39,7 +39,7 @@ class View:
         compared = of_process or (self.subject if self.has_page else None)
         self.runs = mirror.runs(compared) if compared else None
         subject = None if address.worker else self.subject
-        self.figures = mirror.figures(address.range, subject, address.worker)
+        self.figures = mirror.figures(address.range, address.span, subject, address.worker)
 
     def _open_lists(self) -> None:
         mirror, address = self._mirror, self.address

@@ -1,6 +1,7 @@
 /* The address: which view it names, and how choices change it. */
 
-import { showAddress } from "./dash.js";
+import { setProps, showAddress } from "./dash.js";
+import { askSpan } from "./span.js";
 
 // The controls, in the order that `fill` and `choose` have; the parameter of each, what it is when
 // nothing is chosen, and where the page begins that another choice has begin anew.
@@ -14,6 +15,8 @@ const CONTROLS = [
   { name: "period", usual: "any", begin: "start" },
   { name: "order", usual: "newest", begin: "start" },
 ];
+
+const CUSTOM = "custom"; // in place of a range: a span that somebody chose
 
 export const parameters = () => new URLSearchParams(window.location.search);
 
@@ -30,8 +33,10 @@ export function go(changes, options) {
 /** Shows the view of a link; how long the time shown is stays. */
 export function follow(search) {
   const wanted = new URLSearchParams(search);
-  const range = parameters().get("range");
-  if (range && !wanted.get("range")) wanted.set("range", range);
+  for (const name of ["range", "since", "until"]) {
+    const value = parameters().get(name);
+    if (value && !wanted.get(name)) wanted.set(name, value);
+  }
   goTo(wanted);
 }
 
@@ -46,13 +51,20 @@ function goTo(wanted, { replace = false } = {}) {
 /** The values of the controls for an address. */
 export function fill(search) {
   const address = new URLSearchParams(search || "");
-  return CONTROLS.map(({ name, usual }) => address.get(name) || usual);
+  const values = CONTROLS.map(({ name, usual }) => address.get(name) || usual);
+  if (address.get("since")) values[0] = CUSTOM;
+  return values;
 }
 
 /** Goes where the controls say that say something else than the address. */
 export function choose(...values) {
   const said = fill(window.location.search);
-  const changes = {};
+  if (values[0] === CUSTOM && said[0] !== CUSTOM) {
+    setProps("range", { value: said[0] });
+    askSpan();
+    return;
+  }
+  const changes = values[0] === said[0] ? {} : { since: null, until: null };
   CONTROLS.forEach(({ name, usual, begin }, index) => {
     const value = values[index] || "";
     if (value === said[index]) return;

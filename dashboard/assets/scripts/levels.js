@@ -4,10 +4,11 @@ import { parameters } from "./address.js";
 import { draw } from "./chart.js";
 import { findGrid } from "./dash.js";
 import { markLoading } from "./loading.js";
-import { markPages } from "./pages.js";
+import { markPages, pipelineShown } from "./pages.js";
 import { DRAWN_MILLISECONDS, select } from "./selection.js";
 import { setTimes } from "./tasks.js";
 import { moveOn } from "./ticking.js";
+import { moment } from "./time.js";
 
 const VIEWS = { overview: "Overview", runs: "Runs", workers: "Workers" };
 
@@ -63,11 +64,9 @@ function trail({ root, names }, address) {
 function backTo(address) {
   const back = Object.fromEntries(address);
   delete back.process;
-  if (!back.worker && !back.pipeline && !back.view) back.pipeline = pipelineShown();
+  if (!back.worker && !back.pipeline && !back.view) back.pipeline = pipelineShown() || "";
   return back;
 }
-
-const pipelineShown = () => document.getElementById("dashboard")?.dataset.pipeline || "";
 
 function crumb(text, to) {
   const props = { children: text, className: "crumb" };
@@ -102,8 +101,12 @@ function markView({ root, view, worker, pipelineName }) {
   const address = parameters();
   const isNarrowed = root !== "overview" && !worker && address.get("pipeline");
   nameChip("pipeline", isNarrowed && `Pipeline ${pipelineName || "…"}`);
+  nameChip("since until", address.get("since") && spanOf(address));
   nameChip("version", address.get("version") && `Version ${address.get("version")}`);
 }
+
+const spanOf = (address) =>
+  [address.get("since"), address.get("until")].map((end) => moment(end, "full")).join(" to ");
 
 /** Says what narrows the lists; nothing, where it does not. */
 function nameChip(parameter, text) {

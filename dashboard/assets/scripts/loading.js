@@ -6,7 +6,10 @@ import { findGrid } from "./dash.js";
 const NAMES = {
   pipelines: ["name", "show", "from"],
   workers: ["pipeline", "name", "presence", "from"],
-  processes: ["view", "pipeline", "worker", "status", "period", "version", "order", "start"],
+  processes: [
+    ...["view", "pipeline", "worker", "status", "period", "version", "order", "start"],
+    ...["since", "until"],
+  ],
   tasks: ["process"],
 };
 

@@ -10,12 +10,13 @@ import "./links.js";
 import { take } from "./rows.js";
 import { runtimes } from "./runtimes.js";
 import { markSelection, openRow, openRowByKey } from "./selection.js";
-import { scheme } from "./theme.js";
+import "./zoom.js";
+import { scheme, zone } from "./theme.js";
 
 const provide = (name, parts) => Object.assign((window[name] ??= {}), parts);
 
 provide("dash_clientside", {
-  monitor: { choose, chart, fill, runtimes, scheme, show, take, tick },
+  monitor: { choose, chart, fill, runtimes, scheme, show, take, tick, zone },
 });
 provide("dashAgGridFunctions", { markSelection, openRow, openRowByKey });
 provide("dashAgGridComponentFunctions", cells);

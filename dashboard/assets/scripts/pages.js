@@ -17,17 +17,20 @@ export function pageAfter(list, to) {
   return { [begin]: to === "next" ? shown && shown[next] : null };
 }
 
+/** The pipeline that is looked at, also when the address names a process alone. */
+export const pipelineShown = () => shown && shown.pipeline;
+
 /** Writes which pages there are. */
 export function markPages(told) {
   shown = told;
   for (const [list, { begin, next }] of Object.entries(LISTS)) {
     const pager = document.querySelector(`[data-pager="${list}"]`);
     if (!pager) continue;
-    const [first, note, later] = pager.children;
+    const [first, note, , later] = pager.children;
     const isLater = Boolean(parameters().get(begin));
     first.disabled = !isLater;
     later.disabled = !(told && told[next]);
     note.textContent = isLater ? "A later page" : "";
-    pager.hidden = first.disabled && later.disabled;
+    first.hidden = later.hidden = first.disabled && later.disabled;
   }
 }

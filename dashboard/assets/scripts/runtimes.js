@@ -2,7 +2,7 @@
    needed. Dragging over it zooms in, a double click shows all of it again. */
 
 import { DRAWN_MILLISECONDS } from "./selection.js";
-import { day, duration, hourAndMinute } from "./time.js";
+import { day, duration, hourAndMinute, inZone } from "./time.js";
 
 const HEIGHT = 170; // px
 const PACKAGE = new URL("../uplot/", import.meta.url);
@@ -10,6 +10,9 @@ const PACKAGE = new URL("../uplot/", import.meta.url);
 let slots = null;
 let chart = null;
 let loading = null; // the promise of uPlot
+
+/** Draws it anew: colours and times are others. */
+export const redrawRuntimes = () => chart?.redraw();
 
 /** Takes over the hours with their quantiles; whether there is nothing to draw. */
 export function runtimes(told) {
@@ -72,6 +75,7 @@ function options(box) {
   return {
     width: box.clientWidth,
     height: HEIGHT,
+    tzDate: (seconds) => inZone(new Date(seconds * 1000)),
     scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
     axes: [{ ...axis, values: (_, times) => times.map(hour) , space: 90 }, { ...axis, size: 64, values: (_, values) => values.map((value) => duration(value)) }],
     series: [{ label: "Hour", value: (_, at) => (at ? hour(at) : "–") }, line("p50", "--running"), line("p95", "--stalled")],
@@ -101,6 +105,6 @@ function inWords() {
 }
 
 // The colours change with the theme.
-new MutationObserver(() => chart?.redraw()).observe(document.documentElement, {
+new MutationObserver(redrawRuntimes).observe(document.documentElement, {
   attributeFilter: ["data-mantine-color-scheme"],
 });

@@ -9,12 +9,30 @@ export function setClock(serverNow) {
 
 export const now = () => Date.now() + skew;
 
+let isUtc = false; // else the browser's time zone
+
+/** Says in which zone times are written. */
+export function setUtc(value) {
+  isUtc = value;
+}
+
 const pad = (number) => String(number).padStart(2, "0");
 
-export const hourAndMinute = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}`;
+export const hourAndMinute = (date) =>
+  isUtc
+    ? `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}`
+    : `${pad(date.getHours())}:${pad(date.getMinutes())}`;
 
 export const day = (date) =>
-  date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  date.toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: zone() });
+
+const zone = () => (isUtc ? "UTC" : undefined);
+
+const date = (of) => of.toLocaleDateString("sv-SE", { timeZone: zone() }); // year-month-day
+
+/** A date as those of uPlot: its parts are read without a zone. */
+export const inZone = (at) =>
+  isUtc ? new Date(at.getTime() + at.getTimezoneOffset() * 60_000) : at;
 
 export function duration(seconds) {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
@@ -39,8 +57,8 @@ export function ago(seconds) {
 /** An instant; without its day when that is today, unless `form` is "full". */
 export function moment(at, form) {
   if (!at) return "–";
-  const date = new Date(at);
-  const clock = `${hourAndMinute(date)}:${pad(date.getSeconds())}`;
-  const today = new Date(now()).toDateString() === date.toDateString();
-  return form === "full" || !today ? `${day(date)} ${clock}` : clock;
+  const instant = new Date(at);
+  const clock = `${hourAndMinute(instant)}:${pad(instant.getSeconds())}`;
+  if (form === "full") return `${day(instant)} ${clock}${isUtc ? " UTC" : ""}`;
+  return date(new Date(now())) === date(instant) ? clock : `${day(instant)} ${clock}`;
 }
