@@ -58,21 +58,40 @@ class Connection:
         return json.loads(answer)
 
 
+Post = Callable[[str, object], Awaitable[Any]]
+
+
 async def _worker(port: int, until: float, seconds: list[float]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection = Connection(reader, writer)
-    steps = [{"name": f"step {number}", "version": "v1.0"} for number in range(TASKS)]
-    worker = await connection.post(
-        "/matricula", {"name": "bench", "version": "v1.0", "tasks": steps}
-    )
-    while time.perf_counter() < until:
-        process = await connection.post("/newprocess", {"id": worker["id"]})
-        for son in process["sons"]:
-            await connection.post("/actualizar_task", {"task_id": son["id"], "status": "start"})
-            await connection.post("/actualizar_task", {"task_id": son["id"], "status": "success"})
-        await connection.post("/endprocess", {"id": process["father"], "details": ""})
+    await _live(connection.post, until)
     writer.close()
     seconds += connection.seconds
+
+
+async def _stranger(port: int, until: float, seconds: list[float]) -> None:
+    """Connects anew for each report, as the real client does."""
+
+    async def post(path: str, body: object) -> Any:
+        start = time.perf_counter()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answer = await Connection(reader, writer).post(path, body)
+        writer.close()
+        seconds.append(time.perf_counter() - start)
+        return answer
+
+    await _live(post, until)
+
+
+async def _live(post: Post, until: float) -> None:
+    steps = [{"name": f"step {number}", "version": "v1.0"} for number in range(TASKS)]
+    worker = await post("/matricula", {"name": "bench", "version": "v1.0", "tasks": steps})
+    while time.perf_counter() < until:
+        process = await post("/newprocess", {"id": worker["id"]})
+        for son in process["sons"]:
+            await post("/actualizar_task", {"task_id": son["id"], "status": "start"})
+            await post("/actualizar_task", {"task_id": son["id"], "status": "success"})
+        await post("/endprocess", {"id": process["father"], "details": ""})
 
 
 async def _heart(port: int, until: float, seconds: list[float]) -> None:
@@ -102,17 +121,27 @@ async def measure(parts: Parts) -> list[Figure]:
     say(f"writes: {WORKERS} workers over REST")
     with parts.monitor(parts.new_database(), workers=2) as server:
         ours = await load(server.port)
+        strangers = await load(server.port, _stranger)
         hearts = await load(server.port, _heart)
     with parts.peer("memory", "1") as (port, _):
         one = await load(port)
     with parts.peer("memory", "2", workers=2) as (port, _):
         two = await load(port)
+        two_strangers = await load(port, _stranger)
     life = f"REST life of processes, {WORKERS} workers"
     return [
         Figure(life, "/s", ours.rate, 2_500),
         Figure(life, "/s", ours.rate, 0.3, "FastAPI from memory, 1 process", one.rate),
         Figure(life, "/s", ours.rate, 0.3, "FastAPI from memory, 2 processes", two.rate),
         Figure("the same, p99", "ms", ours.p99 * 1e3, 100, lower_is_better=True),
+        Figure(
+            "a connection each",
+            "/s",
+            strangers.rate,
+            0.4,
+            "FastAPI from memory, 2 processes",
+            two_strangers.rate,
+        ),
         Figure("heartbeats", "/s", hearts.rate, 4_000),
     ]
 
