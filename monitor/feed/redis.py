@@ -75,6 +75,8 @@ class RedisFeed:
         self._scripts = {script: self._redis.register_script(script) for script in scripts.ALL}
         self._keys: _Keys | None = None
         self._is_checked = False
+        # Where the log ended when `follow` told of what was behind its end before.
+        self._end: Position | None = None
 
     async def open(self, known: Position = NOWHERE) -> Position:
         return _position(await self._run(scripts.OPEN, *_place(known), secrets.token_hex(8)))
@@ -112,10 +114,11 @@ class RedisFeed:
         return _entries(answer)
 
     async def follow(self, after: Position) -> Sequence[Entry]:
-        entries = await self.read(after)
-        if entries:
+        # At the end that was just seen one look is enough: what comes meanwhile wakes us.
+        if after != self._end and (entries := await self._look(after)):
             return entries
         stream = (await self._prepare()).stream
+        self._end = None
         news = await self._answer(
             self._follower.xread(
                 {stream: _place(after)[1]}, count=1, block=int(FOLLOW_SECONDS * 1000)
@@ -123,7 +126,14 @@ class RedisFeed:
         )
         # What woke us may not be what follows: the log may have lost or trimmed entries since the
         # look above, and XREAD would not say so.
-        return await self.read(after) if news else []
+        return await self._look(after) if news else []
+
+    async def _look(self, after: Position) -> Sequence[Entry]:
+        entries = await self.read(after)
+        size = sum(len(entry.payload) for entry in entries)
+        is_all = 0 < len(entries) < READ_LIMIT and size < READ_BYTES
+        self._end = entries[-1].position if is_all else None
+        return entries
 
     async def close(self) -> None:
         await disconnect(self._redis)

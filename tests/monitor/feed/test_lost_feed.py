@@ -151,3 +151,16 @@ async def test_a_log_in_memory_is_bounded_in_bytes_as_well() -> None:
 def test_a_place_that_redis_cannot_have_is_no_cursor(text: str) -> None:
     with pytest.raises(InvalidInput, match="after"):
         Cursor.parse("after", text)
+
+
+async def test_a_log_that_is_lost_while_its_end_is_awaited_is_missed_at_the_next_look(
+    feed: RedisFeed, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.feed.redis.FOLLOW_SECONDS", 0.05)
+    start = await feed.open()
+    end = await feed.append([b"[]"], known=start)
+    assert [entry.position for entry in await feed.follow(start)] == [end]
+    await asyncio.to_thread(redis_server.command, "FLUSHALL")
+    assert await feed.follow(end) == []
+    with pytest.raises(CursorExpired):
+        await feed.follow(end)
