@@ -22,6 +22,7 @@ from app.metrics import Metrics, RequestMetricsMiddleware
 from app.middleware import BodyLimitMiddleware, CallerMiddleware, DefectMiddleware
 from app.server import FIGURES_FOLDER, end_with_parent
 from app.settings import Settings, ensure_token, load_settings
+from compat_rest.reports import ReportsMiddleware
 from compat_rest.router import TOTAL_COUNT, create_routes
 from db.migrate import migrate
 from db.session import Database
@@ -135,6 +136,9 @@ def create_app(
             await feed.close()
             await database.close()
 
+    attempts = Attempts()
+    authenticator = Authenticator(ensure_token(settings), settings.read_token, attempts)
+    rest = create_routes(monitor, authenticator)
     app = FastAPI(
         title="Process Monitor",
         version="1.1",
@@ -154,16 +158,15 @@ def create_app(
             Middleware(DefectMiddleware),
             Middleware(CallerMiddleware),
             Middleware(BodyLimitMiddleware, limit=MAX_REQUEST_BYTES),
+            Middleware(ReportsMiddleware, routes=rest),
         ],
     )
     app.state.monitor = monitor
-    attempts = Attempts()
-    authenticator = Authenticator(ensure_token(settings), settings.read_token, attempts)
     engine = Engine(create_schema(), timeout_seconds=settings.request_timeout_seconds)
     app.state.channels = channels = Channels(engine, monitor)
     sockets = SocketEndpoint(engine, monitor, authenticator, channels, patience)
     http = HttpEndpoint(engine, monitor, authenticator, channels, patience)
-    app.router.routes += create_routes(monitor, authenticator)
+    app.router.routes += rest
     app.router.routes += create_explorer_router().routes
     app.router.routes += [
         Route("/graphql", http.handle, methods=METHODS),

@@ -1,55 +1,95 @@
 """The short way of a report that is as it should be: no more than its body, its route, its answer.
 
-FastAPI resolves dependencies, stacks contexts and copies values for each request, which takes
-longer than everything else that this process does for a report. Whatever does not fit goes the long
-way, which says what is wrong with it.
+FastAPI and Starlette ask each route whether it is meant, resolve dependencies, stack contexts and
+copy values for each request, which takes longer than everything else that this process does for a
+report. Whatever does not fit goes the long way, which says what is wrong with it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from compat_rest.errors import refusal_response
 from monitor.errors import MonitorError
 
+Guard = Callable[[Request], object]
 Endpoint = Callable[[Any], Awaitable[BaseModel]]
 
 
-class ReportApp:
-    """Serves `endpoint`, which takes one model and answers one; `long_way` serves the same."""
+class ReportRoute(APIRoute):
+    """A route that takes one model and answers one, and lets nobody in whom `guard` refuses."""
 
-    def __init__(
-        self, long_way: ASGIApp, endpoint: Endpoint, guard: Callable[[Request], object]
-    ) -> None:
-        self._long_way = long_way
-        self._endpoint = endpoint
-        self._guard = guard
-        body, *_ = (type_ for name, type_ in get_type_hints(endpoint).items() if name != "return")
-        self._validate = body.__pydantic_validator__.validate_json
+    guard: Guard
+
+    @property
+    def takes_report(self) -> bool:
+        return self.body_field is not None
+
+
+class ReportsMiddleware:
+    """Serves the routes that take reports, of which `routes` may have others besides."""
+
+    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._reports: Mapping[tuple[str, str], _Report] = {
+            ("POST", route.path): _Report(route)
+            for route in routes
+            if isinstance(route, ReportRoute) and route.takes_report
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        report = None
+        if scope["type"] == "http" and not scope.get("root_path"):
+            report = self._reports.get((scope["method"], scope["path"]))
+        if report is None:
+            await self._app(scope, receive, send)
+            return
+        again = await report.serve(scope, receive, send)
+        if again is not None:
+            await self._app(scope, again, send)
+
+
+class _Report:
+    """One route's short way."""
+
+    def __init__(self, route: ReportRoute) -> None:
+        self._route = route
+        self._guard = route.guard
+        self._endpoint: Endpoint = route.endpoint
+        hints = get_type_hints(route.endpoint)
+        body, *_ = (type_ for name, type_ in hints.items() if name != "return")
+        self._validate = body.__pydantic_validator__.validate_json
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Answers; if it cannot, gives what is to be read once more."""
         request = Request(scope, receive)
         if request.headers.get("content-type", "application/json") != "application/json":
-            await self._long_way(scope, receive, send)
-            return
+            return receive
+        scope["route"] = self._route  # as the router does, for the figures
         try:
             self._guard(request)
             body = await request.body()
             try:
                 report = self._validate(body)
             except ValidationError:
-                await self._long_way(scope, _again(body), send)
-                return
+                return _again(body)
             response = _response(await self._endpoint(report))
         except MonitorError as error:
             response = refusal_response(error)
+        except HTTPException as error:
+            response = await http_exception_handler(request, error)
         except ClientDisconnect:
-            return
+            return None
         await response(scope, receive, send)
+        return None
 
 
 def _response(answer: BaseModel) -> Response:

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from compat_rest.errors import misfit_response, refusal_response
-from compat_rest.reports import ReportApp
+from compat_rest.reports import Guard, ReportRoute
 from compat_rest.schemas import (
     TASK_STATUS,
     Ended,
@@ -45,24 +44,21 @@ API_VERSION = "v1.1"
 TOTAL_COUNT = "X-Total-Count"
 
 
-def create_legacy_router(guard: Callable[[Request], object]) -> APIRouter:
-    """For routes that `guard` before a body is read, and that answer refusals in the legacy way.
+def create_legacy_router(admit: Guard) -> APIRouter:
+    """For routes that `admit` guards before a body is read, with refusals in the legacy way.
 
     Not a dependency: FastAPI reads and parses the whole body before it asks any.
     """
 
-    class LegacyRoute(APIRoute):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            if self.body_field is not None:
-                self.app = ReportApp(self.app, self.endpoint, guard)
+    class LegacyRoute(ReportRoute):
+        guard = staticmethod(admit)
 
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
             async def handle_guarded(request: Request) -> Response:
                 try:
-                    guard(request)
+                    admit(request)
                     return await handle(request)
                 except RequestValidationError as error:
                     return misfit_response(error.errors())
