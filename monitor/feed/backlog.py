@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from itertools import accumulate, islice
 from typing import Any
 
-from sqlalchemy import Row, bindparam, case, func, select
+from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
+from db.lookups import Lookup, fetch_rows
 from db.session import Database
 from db.sizes import byte_length
 from monitor.feed.log import TURN_BYTES, TURN_ROWS
@@ -36,7 +37,7 @@ _WHOLE = (
 )
 
 # Each with its id and its events, as text.
-Rows = Sequence[Row[Any, Any]]
+Rows = Sequence[Any]
 
 
 async def count_outbox(database: Database) -> int:
@@ -45,12 +46,16 @@ async def count_outbox(database: Database) -> int:
         return int((await connection.execute(_COUNT)).scalar_one())
 
 
-async def find_oldest(connection: AsyncConnection, turns: int = 1) -> Rows:
-    """What waits, as much as fits into so many turns, but one row in any case."""
-    waiting = (await connection.execute(_OLDEST, {"rows": turns * TURN_ROWS})).all()
+def oldest(turns: int = 1) -> Lookup:
+    """A look at what waits, enough for so many turns; `fitting` says what of it fits."""
+    return _OLDEST, {"rows": turns * TURN_ROWS}
+
+
+async def fitting(connection: AsyncConnection, waiting: Rows, turns: int = 1) -> Rows:
+    """As much as fits into so many turns, but one row in any case, with all its events."""
     before = accumulate((row.size for row in waiting), initial=0)
-    fitting = sum(size < turns * TURN_BYTES for size in islice(before, len(waiting)))
-    found = waiting[:fitting]
+    count = sum(size < turns * TURN_BYTES for size in islice(before, len(waiting)))
+    found = waiting[:count]
     if all(row.events is not None for row in found):
         return found
-    return (await connection.execute(_WHOLE, {"ids": [row.id for row in found]})).all()
+    return await fetch_rows(connection, _WHOLE, [row.id for row in found])

@@ -20,9 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.errors import is_conflict, is_unavailable
+from db.lookups import fetch_each
 from db.session import Database
+from db.writes import Write, write_all
 from monitor.errors import Unavailable
-from monitor.feed.backlog import Rows, find_oldest
+from monitor.feed.backlog import Rows, fitting, oldest
 from monitor.feed.condition import Condition, cause
 from monitor.feed.log import NOWHERE, TURN_BYTES, TURN_ROWS, Entry, Feed, FeedLost, Position
 from monitor.feed.sole import Sole
@@ -132,8 +134,8 @@ class Relay:
             await self._feed.open(self._known)
             self._is_new = False
         async with self._database.writing() as connection:
-            known = self._known = await _take_turn(connection)
-            found = await find_oldest(connection)
+            known, found = await _take_turn(connection)
+            self._known = known
             if not (found or verify or self._sole):
                 return False
             if self._sole:
@@ -141,7 +143,7 @@ class Relay:
             try:
                 position = await self._feed.append(_payloads(found), known=known)
             except FeedLost:
-                waiting = await find_oldest(connection, turns=2)
+                waiting = await _find_waiting(connection)
                 moved, position = await self._reconcile(found, waiting, known)
             else:
                 moved = found
@@ -223,15 +225,17 @@ class Relay:
     async def _note(
         self,
         connection: AsyncConnection,
-        moved: Sequence[Row[Any, Any]],
+        moved: Rows,
         known: Position,
         position: Position,
     ) -> None:
+        writes: list[Write] = []
         if moved:
-            await connection.execute(_REMOVE, {"ids": [row.id for row in moved]})
+            writes.append((_REMOVE, [{"ids": [row.id for row in moved]}]))
         if position != known and (self._sole is None or self._sole.may_note(moved=bool(moved))):
             place = f"{position.major}-{position.minor}"
-            await connection.execute(_NOTE, {"e": position.epoch, "p": place})
+            writes.append((_NOTE, [{"e": position.epoch, "p": place}]))
+        await write_all(connection, writes)
 
     def _fail(self, error: Exception) -> None:
         expected = isinstance(error, Unavailable) or is_unavailable(error) or _is_lost_race(error)
@@ -245,15 +249,21 @@ def _is_lost_race(error: BaseException) -> bool:
     return isinstance(error, FeedLost | Doubt) or any(c and is_conflict(c) for c in causes)
 
 
-async def _take_turn(connection: AsyncConnection) -> Position:
-    """Where the log ended, as it was noted last."""
-    row = (await connection.execute(_TURN)).first()
-    if row is None:
+async def _take_turn(connection: AsyncConnection) -> tuple[Position, Rows]:
+    """Where the log ended, as it was noted last, and what waits to be moved in this turn."""
+    noted, waiting = await fetch_each(connection, (_TURN, {}), oldest())
+    if not noted:
         await connection.execute(
             insert(models.feed_position), [{"id": 1, "epoch": "", "position": "0-0"}]
         )
-        return NOWHERE
-    return _position(row)
+    known = _position(noted[0]) if noted else NOWHERE
+    return known, await fitting(connection, waiting)
+
+
+async def _find_waiting(connection: AsyncConnection) -> Rows:
+    """What may be of a turn that was not noted, and more."""
+    (waiting,) = await fetch_each(connection, oldest(turns=2))
+    return await fitting(connection, waiting, turns=2)
 
 
 def _payloads(rows: Rows) -> list[bytes]:

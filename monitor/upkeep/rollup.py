@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import models
 from db.errors import CommitUnknown, is_conflict, is_unavailable, reason
 from db.session import Database
-from db.upserts import write_rows
+from db.writes import write_rows
 from monitor.errors import Unavailable
 from monitor.reading.reads import reading
 from monitor.slots import DAY_SECONDS, HOUR_SECONDS, REMOVED_SHARD, slot_start

@@ -4,16 +4,20 @@ So an act is in it exactly if it happened. Reports of workers are on nobody's be
 statement.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import insert
 
 from db import models
-from db.upserts import write_rows
+from db.writes import Write
 from monitor.acts import SUMMARY_LENGTH, Actor
 from monitor.ids import new_id
+
+
+_ADD_ACTS = insert(models.audit)
+_ADD_SUBJECTS = insert(models.audit_subjects)
 
 
 class Audit:
@@ -49,7 +53,6 @@ class Audit:
             for id_ in sorted(set(subject_ids))
         ]
 
-    async def store(self, connection: AsyncConnection) -> None:
-        """Writes what was noted: a statement per table, none when there is nothing."""
-        await write_rows(connection, models.audit, self._acts)
-        await write_rows(connection, models.audit_subjects, self._subjects)
+    def writes(self) -> Sequence[Write]:
+        """What was noted, to be written."""
+        return [(_ADD_ACTS, self._acts), (_ADD_SUBJECTS, self._subjects)]

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
+from db.writes import Write
 from monitor.entities import UNREAD, Entity, Worker
 from monitor.errors import Conflict
 from monitor.events import decode_entity, encode_entity
@@ -21,6 +22,7 @@ _KEYS = select(
     models.idempotency_keys.c.fingerprint,
     models.idempotency_keys.c.answer,
 ).where(models.idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
+_ADD_KEYS = insert(models.idempotency_keys)
 
 
 async def load_ledger(connection: AsyncConnection, keys: Collection[str]) -> "Ledger":
@@ -65,10 +67,9 @@ class Ledger:
         """Whether there are new keys to be kept."""
         return bool(self._new)
 
-    async def store(self, connection: AsyncConnection) -> None:
-        """Keeps the new keys."""
-        if self._new:
-            await connection.execute(insert(models.idempotency_keys), self._new)
+    def writes(self) -> Write:
+        """What keeps the new keys."""
+        return _ADD_KEYS, self._new
 
 
 def _encode(answer: Any) -> str:

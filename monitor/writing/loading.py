@@ -7,19 +7,20 @@ processes that report on the same worker queue up instead of deadlocking.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.lookups import fetch_rows
-from monitor.entities import Liveness, Task
+from db.lookups import fetch_each, fetch_rows
+from monitor.entities import Liveness
 from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.reading.details import Budget, details_of, read_large
 from monitor.writing import statements
 from monitor.writing.statements import Loaded
-from monitor.writing.successors import load_successors
+from monitor.writing.successors import load_successors, lock_processes
 
 # A worker's last_seen_at is written at most once in this time.
 SEEN_INTERVAL = timedelta(seconds=1)
@@ -74,6 +75,18 @@ class Memory:
                 del known[next(iter(known))]
 
 
+@dataclass(slots=True)
+class _Ids:
+    """What is to be loaded."""
+
+    workers: set[str]
+    processes: set[str]
+    tasks: set[str]
+    pipelines: set[str]
+    running_of: set[str]
+    tasks_of: set[str]
+
+
 async def load(
     connection: AsyncConnection, needs: Iterable[Needs], *, memory: Memory, now: datetime
 ) -> Loaded:
@@ -82,10 +95,29 @@ async def load(
     Raises InvalidInput, before they are read, for details that are too large to be carried along.
     """
     wanted = list(needs)
+    ids = await _find_ids(connection, wanted, memory, now)
+    loaded = Loaded(pipelines=ids.pipelines & memory.pipelines.keys())
+    if ids.running_of:
+        await _lock_workers(connection, loaded, ids)
+    await _lock_and_read(connection, loaded, ids)
+    await _load_running_of_silent(connection, loaded)
+    await load_successors(
+        connection,
+        loaded,
+        ending={id_ for need in wanted for id_ in need.processes},
+        started={id_ for need in wanted for id_ in need.started},
+    )
+    return loaded
+
+
+async def _find_ids(
+    connection: AsyncConnection, wanted: Sequence[Needs], memory: Memory, now: datetime
+) -> _Ids:
+    """Those that are named, and those of what they belong to."""
     tasks = {id_ for need in wanted for id_ in need.tasks}
     tasks_of = {id_ for need in wanted for id_ in need.tasks_of}
     ended = {id_ for need in wanted for id_ in need.processes} | tasks_of
-    await _learn_parents(connection, memory, statements.PROCESS_OF_TASK, tasks)
+    await _learn_parents(connection, memory, statements.PARENTS_OF_TASK, tasks)
     parents = memory.parents
     processes = ended | {parents[id_] for id_ in tasks if id_ in parents}
     await _learn_parents(connection, memory, statements.WORKER_OF_PROCESS, processes)
@@ -96,43 +128,62 @@ async def load(
         for id_ in processes
         if id_ in parents and memory.is_due(worker_id := parents[id_], now)
     }
-    loaded = Loaded()
-    pipelines = {id_ for need in wanted for id_ in need.pipelines}
-    loaded.pipelines = pipelines & memory.pipelines.keys()
-    for row in await fetch_rows(connection, statements.PIPELINES, pipelines - loaded.pipelines):
-        loaded.pipelines.add(row[0])
-    for row in await fetch_rows(connection, statements.LOCK_WORKERS, workers):
-        loaded.workers[row[0]] = rows.worker(row)
-    running_of = {id_ for need in wanted for id_ in need.running_of}
-    running_of |= {w.id for w in loaded.workers.values() if w.liveness is not Liveness.ALIVE}
-    running = [row[0] for row in await fetch_rows(connection, statements.RUNNING, running_of)]
-    known = {id_ for id_ in processes if id_ in parents}
-    for row in await fetch_rows(connection, statements.LOCK_PROCESSES, known.union(running)):
-        loaded.processes[row[0]] = rows.process(row)
-    for row in await fetch_rows(connection, statements.TASKS_OF, tasks_of):
-        loaded.tasks[row[0]] = rows.task(row)
-    # After those without details.
-    loaded.tasks |= await _load_tasks(connection, {id_ for id_ in tasks if id_ in parents})
-    await load_successors(
-        connection,
-        loaded,
-        ending={id_ for need in wanted for id_ in need.processes},
-        started={id_ for need in wanted for id_ in need.started},
+    return _Ids(
+        workers=workers,
+        processes={id_ for id_ in processes if id_ in parents},
+        tasks={id_ for id_ in tasks if id_ in parents},
+        pipelines={id_ for need in wanted for id_ in need.pipelines},
+        running_of={id_ for need in wanted for id_ in need.running_of},
+        tasks_of=tasks_of,
     )
-    return loaded
 
 
-async def _load_tasks(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Task]:
-    """Not locked: whoever changes a task has locked its process."""
-    found = await fetch_rows(connection, statements.TASKS, ids)
-    tasks = {row[0]: rows.listed_task(row[:-2], details_of(row)) for row in found}
+async def _lock_workers(connection: AsyncConnection, loaded: Loaded, ids: _Ids) -> None:
+    """Before the processes, of which some are known only then."""
+    workers, running = await fetch_each(
+        connection,
+        (statements.LOCK_WORKERS, {"ids": ids.workers}),
+        (statements.RUNNING, {"ids": ids.running_of}),
+    )
+    loaded.workers |= {row[0]: rows.worker(row) for row in workers}
+    ids.processes.update(row[0] for row in running)
+
+
+async def _lock_and_read(connection: AsyncConnection, loaded: Loaded, ids: _Ids) -> None:
+    """Tasks are not locked: whoever changes one has locked its process."""
+    pipelines, workers, processes, tasks_of, tasks = await fetch_each(
+        connection,
+        (statements.PIPELINES, {"ids": ids.pipelines - loaded.pipelines}),
+        (statements.LOCK_WORKERS, {"ids": ids.workers - loaded.workers.keys()}),
+        (statements.LOCK_PROCESSES, {"ids": ids.processes}),
+        (statements.TASKS_OF, {"ids": ids.tasks_of}),
+        (statements.TASKS, {"ids": ids.tasks}),
+    )
+    loaded.pipelines.update(row[0] for row in pipelines)
+    loaded.workers |= {row[0]: rows.worker(row) for row in workers}
+    loaded.processes |= {row[0]: rows.process(row) for row in processes}
+    loaded.tasks |= {row[0]: rows.task(row) for row in tasks_of}
+    # After those without details.
+    found = {row[0]: rows.listed_task(row[:-2], details_of(row)) for row in tasks}
     budget = Budget(CARRIED_BYTES, _REFUSAL)
-    return tasks | await read_large(connection, found, tasks.values(), budget)
+    loaded.tasks |= found | await read_large(connection, tasks, found.values(), budget)
+
+
+async def _load_running_of_silent(connection: AsyncConnection, loaded: Loaded) -> None:
+    """The running processes of workers that may come alive.
+
+    This is seldom, so they are locked behind the others, and whoever meets another batch here has
+    lost a race.
+    """
+    silent = {id_ for id_, w in loaded.workers.items() if w.liveness is not Liveness.ALIVE}
+    running = await fetch_rows(connection, statements.RUNNING, silent)
+    await lock_processes(connection, loaded, {row[0] for row in running})
 
 
 async def _learn_parents(
     connection: AsyncConnection, memory: Memory, statement: Select[Any], ids: Collection[str]
 ) -> None:
+    """Each row is an id, that of what it belongs to, and so on."""
     unknown = [id_ for id_ in ids if id_ not in memory.parents and kind_of(id_)]
-    found = await fetch_rows(connection, statement, unknown)
-    memory.parents.update((row[0], row[1]) for row in found)
+    for row in await fetch_rows(connection, statement, unknown):
+        memory.parents.update(pairwise(row))

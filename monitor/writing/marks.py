@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.session import Database, Limits
-from db.upserts import write_rows
+from db.upserts import upsert
+from db.writes import Write, write_rows
 
 _SEQUENCE = select(models.writers.c.sequence).where(models.writers.c.id == bindparam("id"))
 
@@ -24,11 +25,11 @@ class Marks:
         self._id = f"writer_{secrets.token_hex(16)}"
         self._sequence = 0
 
-    async def leave(self, connection: AsyncConnection) -> int:
-        """Marks this transaction with the number that is returned."""
+    def leave(self, connection: AsyncConnection) -> tuple[int, Write]:
+        """What marks this transaction, and with which number."""
         self._sequence += 1
-        await write_rows(connection, models.writers, [self._row(self._sequence)])
-        return self._sequence
+        mark = upsert(models.writers, connection.dialect.name)
+        return self._sequence, (mark, [self._row(self._sequence)])
 
     async def settle(self, database: Database, limits: Limits) -> int:
         """The number of the last transaction that is committed; 0 when there was none.

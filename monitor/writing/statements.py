@@ -32,9 +32,9 @@ PIPELINES = select(models.pipelines.c.id).where(models.pipelines.c.id.in_(_IDS))
 RUNNING = select(models.processes.c.id).where(
     models.processes.c.worker_id.in_(_IDS), models.processes.c.status == "RUNNING"
 )
-PROCESS_OF_TASK = select(models.tasks.c.id, models.tasks.c.process_id).where(
-    models.tasks.c.id.in_(_IDS)
-)
+PARENTS_OF_TASK = select(
+    models.tasks.c.id, models.tasks.c.process_id, models.tasks.c.worker_id
+).where(models.tasks.c.id.in_(_IDS))
 WORKER_OF_PROCESS = select(models.processes.c.id, models.processes.c.worker_id).where(
     models.processes.c.id.in_(_IDS)
 )

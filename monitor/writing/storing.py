@@ -12,7 +12,8 @@ from sqlalchemy import BindParameter, Table, bindparam, delete, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
-from db.upserts import write_rows
+from db.upserts import upsert
+from db.writes import Write, write_all
 from monitor.entities import Process, Task, Worker
 from monitor.events import Event, encode_events
 from monitor.reading import rows
@@ -54,33 +55,32 @@ class Changes:
     events: Sequence[Event]
 
 
-async def store(connection: AsyncConnection, changes: Changes) -> None:
-    """Writes the changes, and their events into the outbox."""
-    if changes.pipelines:
-        new = sorted(map(rows.pipeline_values, changes.pipelines), key=itemgetter("id"))
-        await connection.execute(_ADD_PIPELINES, new)
-    await write_rows(connection, models.workers, [*map(rows.worker_values, changes.workers)])
-    processes, tasks = (
-        map(rows.process_values, changes.processes),
-        map(rows.task_values, changes.tasks),
-    )
-    await _upsert_runs(connection, models.processes, processes, changes.detailed)
-    await _upsert_runs(connection, models.tasks, tasks, changes.detailed)
-    if changes.removed:
-        removed = {"ids": sorted(changes.removed)}
-        await connection.execute(_REMOVE_TASKS, removed)
-        await connection.execute(_REMOVE_PROCESSES, removed)
-    await _store_tally(connection, changes.tally)
-    for events in encode_in_parts(changes.events) if changes.events else ():
-        await connection.execute(_ADD_EVENTS, [{"events": events}])
+async def store(connection: AsyncConnection, changes: Changes, also: Iterable[Write]) -> None:
+    """Writes the changes, their events into the outbox, and then what else there is."""
+    dialect = connection.dialect.name
+    pipelines = sorted(map(rows.pipeline_values, changes.pipelines), key=itemgetter("id"))
+    workers = [*map(rows.worker_values, changes.workers)]
+    processes = map(rows.process_values, changes.processes)
+    tasks = map(rows.task_values, changes.tasks)
+    removed = [{"ids": sorted(changes.removed)}] if changes.removed else []
+    events = encode_in_parts(changes.events) if changes.events else ()
+    writes: list[Write] = [
+        (_ADD_PIPELINES, pipelines),
+        (upsert(models.workers, dialect), workers),
+        *_write_runs(models.processes, dialect, processes, changes.detailed),
+        *_write_runs(models.tasks, dialect, tasks, changes.detailed),
+        (_REMOVE_TASKS, removed),
+        (_REMOVE_PROCESSES, removed),
+        *_write_tally(changes.tally, dialect),
+        *((_ADD_EVENTS, [{"events": part}]) for part in events),
+        *also,
+    ]
+    await write_all(connection, writes)
 
 
-async def _upsert_runs(
-    connection: AsyncConnection,
-    table: Table,
-    values: Iterable[dict[str, Any]],
-    detailed: Collection[str],
-) -> None:
+def _write_runs(
+    table: Table, dialect: str, values: Iterable[dict[str, Any]], detailed: Collection[str]
+) -> Iterator[Write]:
     whole, rest = [], []
     for row in values:
         if row["id"] in detailed:
@@ -88,32 +88,26 @@ async def _upsert_runs(
             rest.append(row)
         else:
             whole.append(row)
-    await write_rows(connection, table, whole)
-    await write_rows(connection, table, rest, keep=("details",))
+    yield upsert(table, dialect), whole
+    yield upsert(table, dialect, keep=("details",)), rest
 
 
-async def _store_tally(connection: AsyncConnection, tally: Tally) -> None:
-    if any(tally.totals.values()):
-        totals = [{"shard": tally.shard, **tally.totals}]
-        await write_rows(connection, models.totals, totals, add=TOTALS)
-    await write_rows(
-        connection,
-        models.pipeline_figures,
-        [*tally.figures()],
-        add=FIGURES,
-        latest=("last_seen_at",),
-    )
+def _write_tally(tally: Tally, dialect: str) -> Iterator[Write]:
+    totals = [{"shard": tally.shard, **tally.totals}] if any(tally.totals.values()) else []
+    yield upsert(models.totals, dialect, add=TOTALS), totals
+    figures = upsert(models.pipeline_figures, dialect, add=FIGURES, latest=("last_seen_at",))
+    yield figures, [*tally.figures()]
     keys = ("subject_id", "slot_seconds", "slot_at", "shard")
     activity = [
         dict(zip((*keys, *ACTIVITY), (*key, *tally.activity[key]), strict=True))
         for key in sorted(tally.activity)
     ]
-    await write_rows(connection, models.activity, activity, add=ACTIVITY)
+    yield upsert(models.activity, dialect, add=ACTIVITY), activity
     durations = [
         dict(zip((*DURATION_KEYS, *DURATIONS), (*key, *tally.durations[key]), strict=True))
         for key in sorted(tally.durations)
     ]
-    await write_rows(connection, models.durations, durations, add=DURATIONS)
+    yield upsert(models.durations, dialect, add=DURATIONS), durations
 
 
 def encode_in_parts(events: Sequence[Event]) -> Iterator[str]:

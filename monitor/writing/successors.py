@@ -29,7 +29,7 @@ async def load_successors(
     if not over:
         return
     processes = [loaded.processes[id_] for id_ in over]
-    await _lock_processes(connection, loaded, {p.successor_id for p in processes if p.successor_id})
+    await lock_processes(connection, loaded, {p.successor_id for p in processes if p.successor_id})
     followed = {p.id for p in processes if _runs(loaded, p.successor_id)}
     concerned = [task for task in loaded.tasks.values() if task.process_id in over]
     meant = {task.id for task in concerned if task.process_id in followed}
@@ -58,7 +58,7 @@ async def _load_what_a_start_needs(
     ):
         loaded.workers[row[0]] = rows.worker(row)
     running = {row[0] for row in await fetch_rows(connection, statements.RUNNING, workers)}
-    await _lock_processes(connection, loaded, running)
+    await lock_processes(connection, loaded, running)
     waiting = {id_ for id_ in running if _waits(loaded.processes.get(id_))}
     for row in await fetch_rows(connection, statements.TASKS_OF, waiting):
         loaded.tasks.setdefault(row[0], rows.task(row))
@@ -68,9 +68,8 @@ def _waits(process: Process | None) -> bool:
     return process is not None and not process.reported
 
 
-async def _lock_processes(
-    connection: AsyncConnection, loaded: Loaded, ids: Collection[str]
-) -> None:
+async def lock_processes(connection: AsyncConnection, loaded: Loaded, ids: Collection[str]) -> None:
+    """Locks those of these processes that are not loaded yet."""
     for row in await fetch_rows(
         connection, statements.LOCK_PROCESSES, set(ids) - loaded.processes.keys()
     ):

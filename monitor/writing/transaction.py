@@ -4,7 +4,7 @@ Everything the operations of a batch need is loaded before they run (`loading`),
 changed is written afterwards (`storing`). Operations in between are plain functions.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.writes import Write
 from monitor.entities import Entity, Liveness, Process, Task, Worker
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
@@ -252,10 +253,10 @@ class Transaction:
         self._held = await load(self._connection, needs, memory=self._memory, now=self.now)
         self._stored = dict(_large_details(self._held))
 
-    async def store(self, *, silently: bool = False) -> bool:
-        """Writes what changed, and the events into the outbox. True when there were events.
+    async def store(self, also: Sequence[Write] = (), *, silently: bool = False) -> bool:
+        """Writes what changed, the events into the outbox, and behind them what is given.
 
-        Silently: without events. Only for history that nobody follows.
+        True when there were events. Silently: without events, for history that nobody follows.
         """
         held, changed = self._held, self._changed
         events = [] if silently else self._events
@@ -271,8 +272,7 @@ class Transaction:
             tally=self._tally,
             events=events,
         )
-        await store(self._connection, changes)
-        await self.audit.store(self._connection)
+        await store(self._connection, changes, [*self.audit.writes(), *also])
         return bool(events)
 
     def _detailed(self) -> set[str]:

@@ -222,10 +222,11 @@ class Transactions:
                 ledger = await load_ledger(connection, keys)
                 await tx.load(job.operation.needs(**job.arguments) for job in batch)
                 outcomes = [job.run(tx, ledger) for job in batch]
-                changed = await tx.store()
-                await ledger.store(connection)
+                also = [ledger.writes()]
                 if tx.changed or ledger.changed:
-                    number = await self._marks.leave(connection)
+                    number, mark = self._marks.leave(connection)
+                    also.append(mark)
+                changed = await tx.store(also)
         except CommitUnknown as error:
             # Without a mark there was nothing to commit.
             if number is None or await self._circuit.recover(error, until=batch[0].due) < number:

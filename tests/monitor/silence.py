@@ -7,7 +7,7 @@ from sqlalchemy import insert, update
 
 from db import models
 from db.session import Database
-from db.upserts import write_rows
+from db.writes import write_rows
 from monitor.entities import Worker
 from monitor.histogram import bucket_of
 from monitor.reading.reads import WORKERS, find_by_id

@@ -1,10 +1,8 @@
 """Reports that weigh little, on tasks that have details which weigh much."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from db.session import Database
 from monitor.entities import Task, TaskDefinition, TaskStatus
@@ -18,6 +16,7 @@ from tests.client import Client
 from tests.factories import register as register_by_rest
 from tests.factories import start
 from tests.monitor.reports import events_of, register, replica
+from tests.statements import statements_to
 from tests.stored import a_process, a_task, a_worker, store
 
 MEBIBYTE = 1024 * 1024
@@ -53,16 +52,11 @@ async def test_one_report_on_many_tasks_leaves_their_details_where_they_are(
 ) -> None:
     transactions = replica(database, UNHURRIED)
     tasks = await tasks_with(transactions, [LARGE, "small", *[LARGE] * 18])
-    sent: list[str] = []
-
-    @event.listens_for(database.write_engine.sync_engine, "before_cursor_execute")
-    def note(*given: Any) -> None:
-        statement, parameters = given[2:4]
-        if "INTO tasks" in statement:
-            sent.append(repr(parameters))
-
-    reported = await transactions.run(update_tasks, updates=updates(tasks, TaskStatus.SUCCESS))
-    assert LARGE not in "".join(sent)
+    with statements_to(database) as sent:
+        reported = await transactions.run(update_tasks, updates=updates(tasks, TaskStatus.SUCCESS))
+    stored = [statement for statement in sent if "INTO tasks" in statement]
+    assert stored
+    assert LARGE not in "".join(stored)
     assert [task.details for task in reported] == [task.details for task in tasks]
     again = await transactions.run(update_tasks, updates=updates(tasks, TaskStatus.ERROR))
     assert [(task.status, task.details) for task in again] == [
