@@ -15,7 +15,6 @@ from db.writes import Write
 from monitor.acts import SUMMARY_LENGTH, Actor
 from monitor.ids import new_id
 
-
 _ADD_ACTS = insert(models.audit)
 _ADD_SUBJECTS = insert(models.audit_subjects)
 

@@ -15,7 +15,7 @@ from app.seeding import seed_history
 from db import models
 from db.migrate import migrate
 from db.session import Database
-from db.upserts import write_rows
+from db.writes import write_rows
 from monitor.entities import Liveness, ProcessStatus, TaskStatus
 from monitor.ids import new_id
 from monitor.reading.audit import AuditFilter, acts_statement, newest_statement

@@ -12,7 +12,7 @@ import pytest
 
 from db import models
 from db.session import Database
-from db.upserts import write_rows
+from db.writes import write_rows
 from monitor.entities import (
     Process,
     ProcessStatus,
