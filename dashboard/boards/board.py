@@ -32,6 +32,9 @@ class Board(ABC):
     pause_seconds = 1.0
     # Whether the clock alone takes something out of it.
     ages = False
+    # What it says of the last hour, or day, is asked for again after so long, also when nothing was
+    # told; None: it says nothing of the kind.
+    lasts_seconds: float | None = None
 
     def __init__(self) -> None:
         self.is_loaded = False

@@ -11,6 +11,9 @@ from dashboard.boards.rows import Node
 class FiguresBoard(Board):
     """Totals, the last hour, and the activity chart; of a pipeline or worker when it is named."""
 
+    # "Failed, last hour", and the first of the slots.
+    lasts_seconds = 15.0
+
     def __init__(
         self, range_: str, span: Span | None, pipeline: str | None, worker: str | None
     ) -> None:

@@ -74,7 +74,9 @@ class Follower:
                 tasks.append(group.create_task(self._api.lost()))
             await self._sleep(board.pause_seconds)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if board.is_followed else REFRESH_SECONDS):
+                async with asyncio.timeout(
+                    board.lasts_seconds if board.is_followed else REFRESH_SECONDS
+                ):
                     await board.stale.wait()
             for task in tasks:
                 task.cancel()

@@ -29,6 +29,7 @@ class PipelinesBoard(ListBoard):
 
     query = "pipelines"
     changes = "pipeline_changes"
+    lasts_seconds = 60.0
 
     def __init__(self, wanted: PipelineList, size: int = PAGE_SIZE) -> None:
         super().__init__(wanted.start, size)
@@ -89,6 +90,7 @@ class PipelineBoard(Board):
 
     # It is asked for anew when something happened; busy ones are told of each second.
     pause_seconds = 2.0
+    lasts_seconds = 60.0
 
     def __init__(self, pipeline: str) -> None:
         super().__init__()

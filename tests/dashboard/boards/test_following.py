@@ -15,6 +15,7 @@ import pytest
 from dashboard.address import PERIODS, ProcessList, WorkerList
 from dashboard.api import Api, Refused
 from dashboard.boards.board import Board, Event, Subscription
+from dashboard.boards.figures import FiguresBoard
 from dashboard.boards.following import DEFECT, REFUSED_SECONDS, Follower
 from dashboard.boards.mirror import Mirror, listening
 from dashboard.boards.processes import ProcessesBoard
@@ -193,3 +194,15 @@ async def test_a_board_says_since_when_it_is_cut_off_and_goes_on_after_a_restart
             new = Reporter(http).register("after-the-restart")
         await until(wake, lambda: workers.freshness["state"] == "live" and new in workers.rows)
     server.stop()
+
+
+async def test_what_the_clock_changes_is_asked_for_again_though_nothing_happens(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FiguresBoard, "lasts_seconds", 0.2)
+    board = FiguresBoard("1h", None, None, None)
+    async with followed(Follower(mirror.api, board).run, board) as wake:
+        await until(wake, lambda: board.freshness["state"] == "live")
+        before = board.known_at or 0
+        await until(wake, lambda: (board.known_at or 0) > before)
+        assert board.freshness["state"] == "live"
