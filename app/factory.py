@@ -43,6 +43,7 @@ from monitor.feed.redis import RedisFeed
 from monitor.feed.relay import Relay
 from monitor.monitor import Monitor
 from monitor.reading.usual import Usual
+from monitor.upkeep.grouping import Grouping
 from monitor.upkeep.presence import Presence
 from monitor.upkeep.purging import Policy
 from monitor.upkeep.retention import Retention
@@ -117,6 +118,7 @@ def create_app(
         audit_for=settings.audit_for,
     )
 
+    grouping = Grouping(database, transactions)
     connections = ConnectionStatistics()
 
     @asynccontextmanager
@@ -125,7 +127,7 @@ def create_app(
         await relay.start()
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__)
-            for work in (relay, monitor.live, telling, presence, retention, metrics)
+            for work in (relay, monitor.live, telling, presence, retention, grouping, metrics)
         ]
         try:
             yield {STATISTICS: connections}

@@ -127,6 +127,9 @@ FOLDED_LENGTH = 750
 REASON_LENGTH = 400
 SUMMARY_LENGTH = 600
 IDEMPOTENCY_KEY_LENGTH = 128
+TITLE_LENGTH = 300
+# An instant as text, and a version.
+LAST_END_LENGTH = 100
 
 # All workers of one name. The rest of it is kept in `pipeline_figures`, so that replicas do not
 # queue for this row: it changes when followers are told of the pipeline.
@@ -211,7 +214,10 @@ processes = Table(
     Column("pipeline_id", Id, nullable=False, server_default=""),
     # Of its worker.
     Column("version", _text(VERSION_LENGTH), nullable=False, server_default=""),
+    # Of one that ended with an error; null of those that are not grouped yet, too.
+    Column("failure_id", Id),
     Index(None, "started_at", "id"),
+    Index(None, "failure_id", "started_at", "id"),
     *(
         Index(None, *prefix, "status", order, "id")
         for order in ("started_at", "updated_at")
@@ -327,6 +333,59 @@ durations = Table(
     Column("shard", SmallInteger, primary_key=True, autoincrement=False),
     Column("succeeded", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
+    mariadb_default_charset="utf8mb4",
+)
+
+# Failed processes that are alike. How often and when it was seen is kept in `failure_figures`, so
+# that replicas do not queue for this row: it changes when followers are told of it, and by people.
+failures = Table(
+    "failures",
+    metadata,
+    # Made of the fingerprint.
+    Column("id", Id, primary_key=True),
+    Column("fingerprint", Id, nullable=False),
+    Column("pipeline_id", Id, nullable=False),
+    Column("step", _text(NAME_LENGTH)),
+    Column("title", _text(TITLE_LENGTH), nullable=False),
+    Column("title_folded", _text(FOLDED_LENGTH), nullable=False),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("first_version", _text(VERSION_LENGTH), nullable=False),
+    # As of when it was told last: what lists are sorted by.
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("occurrences", BigInteger, nullable=False),
+    # What people made of it; both null: nothing.
+    Column("resolved_at", UtcDateTime),
+    Column("muted_until", UtcDateTime),
+    # As of pipelines; `moments`: the statuses that it had since then by what people did.
+    Column("told_at", UtcDateTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("told", Json),
+    Column("moments", Id, nullable=False),
+    *(
+        Index(None, *prefix, order, "id")
+        for order in ("last_seen_at", "first_seen_at", "occurrences")
+        for prefix in ((), ("pipeline_id",))
+    ),
+    Index(None, "muted_until"),
+    mariadb_default_charset="utf8mb4",
+)
+
+# How often a failure was seen: ever (slot_seconds 0) and by slots of 3600 s, sharded like totals;
+# in shard -1, as negative numbers, the processes of it that were removed.
+failure_figures = Table(
+    "failure_figures",
+    metadata,
+    Column("failure_id", Id, primary_key=True),
+    Column("slot_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("slot_at", UtcDateTime, primary_key=True),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("occurrences", BigInteger, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    # That instant as text and the version of then: the greatest one is of the latest end.
+    Column("last_end", _text(LAST_END_LENGTH), nullable=False),
+    # Whether there is something in it that followers of the failure were not told.
+    Column("untold", Boolean, nullable=False),
+    Index(None, "untold", "failure_id"),
     mariadb_default_charset="utf8mb4",
 )
 

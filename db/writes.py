@@ -23,10 +23,18 @@ Write: TypeAlias = tuple[UpdateBase, Sequence[Row]]
 
 
 async def write_rows(
-    connection: AsyncConnection, table: Table, rows: Sequence[Row], *, add: tuple[str, ...] = ()
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    add: tuple[str, ...] = (),
+    latest: tuple[str, ...] = (),
 ) -> None:
-    """Upserts the rows; columns named in `add` are added to what is there."""
-    await write_all(connection, [(upsert(table, connection.dialect.name, add=add), rows)])
+    """Upserts the rows; columns named in `add` are added to what is there, the greater ones of
+    those in `latest` stay.
+    """
+    statement = upsert(table, connection.dialect.name, add=add, latest=latest)
+    await write_all(connection, [(statement, rows)])
 
 
 async def write_all(connection: AsyncConnection, writes: Iterable[Write]) -> None:

@@ -65,7 +65,7 @@ class Query:
                 return await _process(info, id)
             case "task":
                 return await _task(info, id)
-            case "audit" | None:
+            case "audit" | "failure" | None:
                 return None
 
     @strawberry.field(

@@ -59,6 +59,15 @@ class TaskStatus(StrEnum):
         return self in (TaskStatus.SUCCESS, TaskStatus.ERROR)
 
 
+class FailureStatus(StrEnum):
+    """RESOLVED and MUTED are said by people; REGRESSED: it was resolved, and came again."""
+
+    OPEN = "OPEN"
+    RESOLVED = "RESOLVED"
+    REGRESSED = "REGRESSED"
+    MUTED = "MUTED"
+
+
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
     """A step that a worker announced; every process of the worker gets one task of it."""
@@ -117,6 +126,7 @@ class Process:
 
     `stalled`: RUNNING while its worker is LOST. `recovered`: the report of its start was lost.
     `successor_id`: of an ended one, the process that reports under its ids mean (`monitor.starts`).
+    `failure_id`: of one that failed, the failures that are alike.
     """
 
     id: str
@@ -136,6 +146,7 @@ class Process:
     # With defaults, for events that a server of the release before wrote.
     recovered: bool = False
     successor_id: str | None = None
+    failure_id: str | None = None
 
     @property
     def reported(self) -> bool:
@@ -208,6 +219,31 @@ class Pipeline:
         """Mean over the ended processes; None while none has ended."""
         ended = self.succeeded + self.failed
         return self.runtime_microseconds / ended / 1e6 if ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Failed processes that are alike; `step`: which of their steps failed, if it was one.
+
+    `last_seen_at` and `count` change with each of them, `revision` with what followers are told.
+    `resolved_at` and `muted_until` are what people made of it, `status` what that means by now.
+    """
+
+    id: str
+    fingerprint: str
+    pipeline_id: str
+    step: str | None
+    title: str
+    status: FailureStatus
+    count: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+    first_version: str
+    last_version: str
+    latest_process_id: str | None
+    resolved_at: datetime | None
+    muted_until: datetime | None
+    revision: int
 
 
 Entity = Pipeline | Worker | Process | Task

@@ -3,8 +3,8 @@
 - `Unauthenticated`: no token, or one that is not known.
 - `TooManyAttempts`: the token is not known, and there were too many of that kind before.
 - `Forbidden`: the token may read, but not do this.
-- `PipelineNotFound`, `WorkerNotFound`, `ProcessNotFound`, `TaskNotFound`: there is nothing with
-  that id.
+- `PipelineNotFound`, `WorkerNotFound`, `ProcessNotFound`, `TaskNotFound`, `FailureNotFound`: there
+  is nothing with that id.
 - `InvalidInput`: a value breaks a documented rule; the message names the field and the reason.
 - `Conflict`: the input contradicts what was done before (an idempotency key used twice).
 - `CursorExpired`: the live feed no longer holds what follows this cursor.
@@ -75,6 +75,12 @@ class TaskNotFound(NotFound):
     what = "Task"
 
 
+class FailureNotFound(NotFound):
+    """There is no failure with that id."""
+
+    what = "Failure"
+
+
 class InvalidInput(MonitorError):
     """A value breaks a documented rule; the message names the field and the reason."""
 
@@ -120,6 +126,7 @@ WIRE: dict[type[Exception], Wire] = {
     WorkerNotFound: Wire("NOT_FOUND", 404),
     ProcessNotFound: Wire("NOT_FOUND", 404),
     TaskNotFound: Wire("NOT_FOUND", 404),
+    FailureNotFound: Wire("NOT_FOUND", 404),
     InvalidInput: Wire("BAD_USER_INPUT", 400),
     Conflict: Wire("CONFLICT", 409),
     # Only subscriptions have cursors into the feed; SSE answers it as a GraphQL error in a 200.

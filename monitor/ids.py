@@ -1,7 +1,7 @@
 """Ids: a type prefix and a UUID (RFC 9562).
 
 Mostly a UUIDv7, so that they sort by time and inserts stay local; that of a pipeline comes from its
-name, so that all replicas know it without asking.
+name, that of a failure from its fingerprint, so that all replicas know it without asking.
 """
 
 import hashlib
@@ -10,8 +10,8 @@ import secrets
 import time
 from typing import Literal
 
-Kind = Literal["pipeline", "worker", "process", "task", "audit"]
-_ID = re.compile(r"(pipeline|worker|process|task|audit)_[0-9A-Za-z-]{1,56}", re.ASCII)
+Kind = Literal["pipeline", "worker", "process", "task", "audit", "failure"]
+_ID = re.compile(r"(pipeline|worker|process|task|audit|failure)_[0-9A-Za-z-]{1,56}", re.ASCII)
 
 
 def new_id(kind: Kind) -> str:
@@ -28,9 +28,17 @@ def new_id(kind: Kind) -> str:
 
 def pipeline_id(name: str) -> str:
     """The id of the pipeline of this name: a UUIDv8 of 122 bits of the name's SHA-256."""
-    digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16])
-    versioned = digest & ~(0xF << 76 | 3 << 62) | 8 << 76 | 2 << 62
-    return _format("pipeline", versioned)
+    return _made_of("pipeline", name)
+
+
+def failure_id(fingerprint: str) -> str:
+    """The id of the failures of this fingerprint, likewise."""
+    return _made_of("failure", fingerprint)
+
+
+def _made_of(kind: Kind, text: str) -> str:
+    digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+    return _format(kind, digest & ~(0xF << 76 | 3 << 62) | 8 << 76 | 2 << 62)
 
 
 def _format(kind: Kind, value: int) -> str:

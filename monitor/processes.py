@@ -91,7 +91,12 @@ def _without(worker: Worker, process: Process) -> Worker:
     )
 
 
-@operation(needs=lambda process_id, **_: Needs(processes=(process_id,)))
+def _needs_of_end(process_id: str, status: ProcessStatus, **_: object) -> Needs:
+    failing = (process_id,) if status is ProcessStatus.ERROR else ()
+    return Needs(processes=(process_id,), failing=failing)
+
+
+@operation(needs=_needs_of_end)
 def end_process(
     tx: Transaction, *, process_id: str, status: ProcessStatus, details: str | None
 ) -> Process:
@@ -108,7 +113,7 @@ def end_process(
     return process if process.ended_at is not None else _end(tx, process, status, details)
 
 
-@operation(needs=lambda process_id, **_: Needs(processes=(process_id,)))
+@operation(needs=_needs_of_end)
 def end_stalled_process(
     tx: Transaction, *, process_id: str, status: ProcessStatus, details: str | None
 ) -> Process:
@@ -126,6 +131,24 @@ def end_stalled_process(
     return _end(tx, tx.process(process_id), status, details)
 
 
+@operation(
+    needs=lambda process_ids: Needs(processes=tuple(process_ids), failing=tuple(process_ids))
+)
+def group_failed(tx: Transaction, *, process_ids: Sequence[str]) -> int:
+    """Those of the processes that failed are counted in their group, unless they are; how many."""
+    found = [tx.find_process(process_id) for process_id in dict.fromkeys(process_ids)]
+    grouped = 0
+    for process in found:
+        if process is None or process.status is not ProcessStatus.ERROR or process.failure_id:
+            continue
+        assert process.ended_at is not None
+        details = process.details if isinstance(process.details, str) else None
+        failure_id = tx.failures.note(process, details, process.ended_at)
+        tx.keep(replace(process, failure_id=failure_id))
+        grouped += 1
+    return grouped
+
+
 def _check_end(status: ProcessStatus, details: str | None) -> None:
     if status is ProcessStatus.RUNNING:
         raise InvalidInput("status", "RUNNING is no end, use SUCCESS or ERROR")
@@ -134,6 +157,7 @@ def _check_end(status: ProcessStatus, details: str | None) -> None:
 
 def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str | None) -> Process:
     ended_at = max(tx.now, process.updated_at)
+    failed = status is ProcessStatus.ERROR
     process = tx.update(
         replace(
             process,
@@ -142,21 +166,21 @@ def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str 
             updated_at=ended_at,
             ended_at=ended_at,
             details=details,
+            failure_id=tx.failures.note(process, details, ended_at) if failed else None,
         )
     )
-    succeeded, failed = (1, 0) if status is ProcessStatus.SUCCESS else (0, 1)
     worker = tx.worker(process.worker_id)
     tx.update(
         replace(
             worker,
             running=worker.running - 1,
-            succeeded=worker.succeeded + succeeded,
+            succeeded=worker.succeeded + (not failed),
             failed=worker.failed + failed,
             runtime_microseconds=worker.runtime_microseconds
             + process.runtime(ended_at) // MICROSECOND,
         )
     )
-    tx.count(process.pipeline_id, running=-1, succeeded=succeeded, failed=failed)
+    tx.count(process.pipeline_id, running=-1, succeeded=not failed, failed=failed)
     tx.note_end(process)
     subjects = (process.id, process.worker_id, process.pipeline_id)
     tx.audit.note("endProcess", subjects, summary_of_end(status, details))

@@ -11,6 +11,8 @@ REMOVED_SHARD = -1
 # Durations are kept by the hour, and by the day when they are older.
 HOUR_SECONDS = 3600
 DAY_SECONDS = 86400
+# In place of a length: no slot, but all the time.
+EVER_SECONDS = 0
 # For a week, in whichever time zone that is looked at.
 HOURS_KEPT = timedelta(days=8)
 

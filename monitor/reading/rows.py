@@ -146,6 +146,7 @@ def process_values(process: Process) -> dict[str, Any]:
         "revision": process.revision,
         "recovered": process.recovered,
         "successor_id": process.successor_id,
+        "failure_id": process.failure_id,
     }
 
 

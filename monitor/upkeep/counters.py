@@ -27,12 +27,13 @@ from db.errors import DatabaseUnavailable, is_conflict, is_unavailable
 from db.maintenance import MaintenanceDatabase
 from db.session import Database
 from monitor.slots import SLOT_SECONDS, slot_start
-from monitor.upkeep import pipeline_recount, recount, repairs
+from monitor.upkeep import failure_recount, pipeline_recount, recount, repairs
 from monitor.upkeep.recount import Mismatch
 
 ATTEMPTS = 8
 _WORKERS_PER_PAGE = 50
 _PIPELINES_PER_PAGE = 20
+_FAILURES_PER_PAGE = 20
 _PROCESSES_PER_PAGE = 1_000
 
 
@@ -63,6 +64,7 @@ async def check_counters(database: Database, *, repair: bool) -> list[Difference
             await checker.check_processes()
             await checker.check_workers()
             await checker.check_pipelines()
+            await checker.check_failures()
             await checker.check_slots()
             await checker.check_totals()
         return checker.differences
@@ -120,6 +122,13 @@ class _Checker:
             if found:
                 await self._repair_with(repairs.repair_slots, since)
             at = await self._next_instant(since + repairs.WINDOW)
+
+    async def check_failures(self) -> None:
+        async for ids in self._pages(models.failures.c.id, _FAILURES_PER_PAGE):
+            found = await failure_recount.compare_failures(self._connection, ids)
+            self._note("failure", found)
+            for failure_id in sorted({mismatch.key.failure_id for mismatch in found}):
+                await self._repair_with(repairs.repair_failure, failure_id)
 
     async def check_totals(self) -> None:
         found = await recount.compare_totals(self._connection)

@@ -5,14 +5,17 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.upserts import upsert
-from monitor.slots import HOUR_SECONDS, LONG_AGO, SLOT_SECONDS
-from monitor.upkeep import pipeline_recount, recount
+from db.writes import write_rows
+from monitor.slots import EVER_SECONDS, HOUR_SECONDS, LONG_AGO, SLOT_SECONDS
+from monitor.upkeep import failure_recount, pipeline_recount, recount
 from monitor.upkeep.pipeline_recount import DurationKey
 from monitor.upkeep.recount import Mismatch, SlotKey
+from monitor.writing.failing import LATEST, OCCURRENCES, last_end
 from monitor.writing.loading import Memory, Needs
 from monitor.writing.tally import FIGURES
 from monitor.writing.transaction import Transaction
@@ -52,6 +55,37 @@ async def repair_pipeline(connection: AsyncConnection, pipeline_id: str) -> None
     for slot_seconds in SLOT_SECONDS:
         slots = await recount.compare_slots_of(connection, (pipeline_id,), slot_seconds)
         await _add_to_slots(connection, slots, shard=CHECKER_SHARD)
+
+
+async def repair_failure(connection: AsyncConnection, failure_id: str) -> None:
+    """How often it was seen, of which followers are told, and when last, if that is kept."""
+    await _lock_other_checkers_out(connection)
+    process = models.processes.c
+    latest = (
+        await connection.execute(
+            select(process.ended_at, process.version)
+            .where(process.failure_id == failure_id)
+            .order_by(process.started_at.desc(), process.id.desc())
+            .limit(1)
+        )
+    ).first()
+    seen_at, end = LONG_AGO, ""
+    if latest is not None:
+        seen_at, end = latest.ended_at, last_end(latest.ended_at, latest.version)
+    rows = [
+        {
+            "failure_id": failure_id,
+            "slot_seconds": mismatch.key.slot_seconds,
+            "slot_at": mismatch.key.at,
+            "shard": CHECKER_SHARD,
+            **mismatch.missing(),
+            "last_seen_at": seen_at,
+            "last_end": end,
+            "untold": mismatch.key.slot_seconds == EVER_SECONDS,
+        }
+        for mismatch in await failure_recount.compare_failures(connection, (failure_id,))
+    ]
+    await write_rows(connection, models.failure_figures, rows, add=OCCURRENCES, latest=LATEST)
 
 
 async def _add_to_figures(

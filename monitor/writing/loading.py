@@ -18,7 +18,9 @@ from monitor.entities import Liveness
 from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.reading.details import Budget, details_of, read_large
+from monitor.reading.failures import read_failures
 from monitor.writing import statements
+from monitor.writing.failed_steps import load_failed_steps
 from monitor.writing.statements import Loaded
 from monitor.writing.successors import load_successors, lock_processes
 
@@ -36,7 +38,8 @@ class Needs:
 
     `processes` bring their worker along, `tasks` their process, `running_of` the running processes
     of these workers, `tasks_of` all tasks of these processes, which it removes: without details.
-    Of `pipelines` only whether they are there.
+    Of `pipelines` only whether they are there. `failing`: those of the processes that are ended
+    with an error. `failures`: those that people make something of.
     `started`: those of the tasks that are started; in a process that ended, what its successor
     needs comes along.
     """
@@ -48,6 +51,8 @@ class Needs:
     pipelines: Sequence[str] = ()
     running_of: Sequence[str] = ()
     tasks_of: Sequence[str] = ()
+    failing: Sequence[str] = ()
+    failures: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -56,13 +61,14 @@ class Memory:
 
     `parents`: worker id of a process, process id of a task; these never change.
     `seen`: when this server process last stored a sign of life of a worker. `pipelines`: those that
-    are there, in the order of their keys; they never go.
+    are there, in the order of their keys; they never go. `failures`: when they were written.
     """
 
     size: int = 50_000
     parents: dict[str, str] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     pipelines: dict[str, None] = field(default_factory=dict)
+    failures: dict[str, datetime] = field(default_factory=dict)
 
     def is_due(self, worker_id: str, now: datetime) -> bool:
         """Whether a sign of life of the worker has to be stored again."""
@@ -70,7 +76,7 @@ class Memory:
         return seen is None or now - seen >= SEEN_INTERVAL
 
     def forget_the_oldest(self) -> None:
-        for known in (self.parents, self.seen, self.pipelines):
+        for known in (self.parents, self.seen, self.pipelines, self.failures):
             while len(known) > self.size:
                 del known[next(iter(known))]
 
@@ -107,7 +113,19 @@ async def load(
         ending={id_ for need in wanted for id_ in need.processes},
         started={id_ for need in wanted for id_ in need.started},
     )
+    await load_failed_steps(connection, loaded, {id_ for need in wanted for id_ in need.failing})
+    await _load_failures(connection, loaded, {id_ for need in wanted for id_ in need.failures}, now)
     return loaded
+
+
+async def _load_failures(
+    connection: AsyncConnection, loaded: Loaded, ids: Collection[str], now: datetime
+) -> None:
+    known = {id_ for id_ in ids if kind_of(id_) == "failure"}
+    for id_, moments in await fetch_rows(connection, statements.LOCK_FAILURES, known):
+        loaded.moments[id_] = moments
+    if loaded.moments:
+        loaded.failures |= await read_failures(connection, loaded.moments, now)
 
 
 async def _find_ids(

@@ -1,14 +1,17 @@
 """What a transaction reads: the statements, and the entities that come of them."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, null, select
 
 from db import models
-from monitor.entities import Process, Task, Worker
+from monitor.entities import Failure, Process, Task, Worker
 from monitor.reading import rows
-from monitor.reading.details import sized
+from monitor.reading.details import SMALL_BYTES, sized
 
 # Built once: SQLAlchemy then finds their compiled form without looking at their parts.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -29,6 +32,12 @@ TASKS_OF = select(
     *(null().label("details") if column.name == "details" else column for column in rows.TASK)
 ).where(models.tasks.c.process_id.in_(_IDS))
 PIPELINES = select(models.pipelines.c.id).where(models.pipelines.c.id.in_(_IDS))
+LOCK_FAILURES = (
+    select(models.failures.c.id, models.failures.c.moments)
+    .where(models.failures.c.id.in_(_IDS))
+    .order_by(models.failures.c.id)
+    .with_for_update()
+)
 RUNNING = select(models.processes.c.id).where(
     models.processes.c.worker_id.in_(_IDS), models.processes.c.status == "RUNNING"
 )
@@ -53,11 +62,35 @@ TASKS_IN_SUCCESSORS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """The task of a process that failed; of several the one reported last."""
+
+    id: str
+    name: str
+    reported_at: datetime
+    details: str | None
+
+
 @dataclass(slots=True)
 class Loaded:
-    """The entities of one transaction, by id; of pipelines, which of them are there."""
+    """The entities of one transaction, by id; of pipelines, which of them are there.
+
+    `failed`: the failed steps of processes that may end with an error. `moments`: the statuses that
+    failures had since followers were told of them.
+    """
 
     workers: dict[str, Worker] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     pipelines: set[str] = field(default_factory=set)
+    failed: dict[str, FailedStep] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    moments: dict[str, str] = field(default_factory=dict)
+
+    def large_details(self) -> Iterator[tuple[str, str]]:
+        """Ids and details of what has details that are not small."""
+        runs: Iterable[Process | Task] = chain(self.processes.values(), self.tasks.values())
+        for run in runs:
+            if isinstance(run.details, str) and len(run.details) > SMALL_BYTES:
+                yield run.id, run.details

@@ -4,10 +4,9 @@ Everything the operations of a batch need is loaded before they run (`loading`),
 changed is written afterwards (`storing`). Operations in between are plain functions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,8 +15,8 @@ from db.writes import Write
 from monitor.entities import Entity, Liveness, Process, Task, Worker
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
-from monitor.reading.details import SMALL_BYTES
 from monitor.writing.audit import Audit
+from monitor.writing.failing import Failures
 from monitor.writing.loading import SEEN_INTERVAL, Memory, Needs, load
 from monitor.writing.statements import Loaded
 from monitor.writing.storing import Changes, store
@@ -40,6 +39,7 @@ class Transaction:
     ) -> None:
         self.now = now
         self.audit = Audit()
+        self.failures = Failures(shard, memory.failures)
         self._connection = connection
         self._memory = memory
         self._held = Loaded()
@@ -221,6 +221,7 @@ class Transaction:
         self._tally.note_start(process, -1)
         if process.ended_at is not None:
             self._tally.note_end(process, -1)
+            self.failures.note_removal(process)
 
     def _keep(self, entity: Entity) -> Entity:
         """Notes a state to be stored; the one that it replaces, or itself when it is new."""
@@ -243,7 +244,7 @@ class Transaction:
     @property
     def changed(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self._changed or self._removed or self._touched)
+        return bool(self._changed or self._removed or self._touched or self.failures.changed)
 
     async def load(self, needs: Iterable[Needs]) -> None:
         """Reads what these needs name, locking what may change.
@@ -251,7 +252,8 @@ class Transaction:
         Raises InvalidInput when details of too many bytes belong to that.
         """
         self._held = await load(self._connection, needs, memory=self._memory, now=self.now)
-        self._stored = dict(_large_details(self._held))
+        self.failures.held = self._held
+        self._stored = dict(self._held.large_details())
 
     async def store(self, also: Sequence[Write] = (), *, silently: bool = False) -> bool:
         """Writes what changed, the events into the outbox, and behind them what is given.
@@ -272,14 +274,16 @@ class Transaction:
             tally=self._tally,
             events=events,
         )
-        await store(self._connection, changes, [*self.audit.writes(), *also])
+        failures = self.failures.writes(self._connection.dialect.name)
+        await store(self._connection, changes, [*failures, *self.audit.writes(), *also])
+        await self.failures.store_changes(self._connection)
         return bool(events)
 
     def _detailed(self) -> set[str]:
         """Ids of what has large details, and had the same when it was loaded."""
         if not self._stored:
             return set()
-        return {id_ for id_, now in _large_details(self._held) if now == self._stored.get(id_)}
+        return {id_ for id_, now in self._held.large_details() if now == self._stored.get(id_)}
 
     def remember(self) -> None:
         """After the commit: what later transactions need not read or write again."""
@@ -288,11 +292,5 @@ class Transaction:
         memory.parents.update((p.id, p.worker_id) for p in held.processes.values())
         memory.parents.update((t.id, t.process_id) for t in held.tasks.values())
         memory.pipelines.update(dict.fromkeys(held.pipelines))
+        self.failures.remember()
         memory.forget_the_oldest()
-
-
-def _large_details(held: Loaded) -> Iterator[tuple[str, str]]:
-    runs: Iterable[Process | Task] = chain(held.processes.values(), held.tasks.values())
-    for run in runs:
-        if isinstance(run.details, str) and len(run.details) > SMALL_BYTES:
-            yield run.id, run.details

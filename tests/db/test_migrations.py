@@ -132,6 +132,7 @@ async def test_different_databases_may_be_migrated_at_once(tmp_path: Path) -> No
         ("0001", "tasks", "processes", "ix_processes_status_ended_at"),
         ("0006", "durations", "processes", "ix_processes_pipeline_id_started_at_id"),
         ("0007", "audit_subjects", "audit", "ix_audit_at_id"),
+        ("0010", "failure_figures", "processes", "ix_processes_failure_id_started_at_id"),
     ],
 )
 async def test_a_migration_that_was_killed_half_way_runs_again(

@@ -1,0 +1,80 @@
+"""Groups what failed before there were groups, or under a server of the release before: at start.
+
+From the oldest to the newest, in steps that hold nobody up, each of which stays when it is broken
+off. Nobody is told: a failure that is old is no news.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+
+from db import models
+from db.session import Database
+from monitor.errors import Unavailable
+from monitor.processes import group_failed
+from monitor.reading.reads import reading
+from monitor.slots import LONG_AGO
+from monitor.writing.transactions import Transactions
+
+logger = logging.getLogger(__name__)
+
+PAGE_ROWS = 1_000
+STEP_PROCESSES = 20
+MAX_REST_SECONDS = 1.0
+AGAIN_SECONDS = 5.0
+
+_process = models.processes.c
+_FAILED = (
+    select(_process.id, _process.started_at, _process.failure_id)
+    .where(_process.status == "ERROR")
+    .order_by(_process.started_at, _process.id)
+    .limit(PAGE_ROWS)
+)
+
+
+class Grouping:
+    """Several replicas may do so at once."""
+
+    def __init__(self, database: Database, transactions: Transactions) -> None:
+        self._database = database
+        self._transactions = transactions
+
+    async def run(self) -> None:
+        """Goes through all that failed, once."""
+        while True:
+            try:
+                grouped = await self.group()
+            except Unavailable:
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            except Exception:
+                logger.exception("grouping what failed before has failed")
+                return
+            if grouped:
+                logger.info("%d processes that failed before were grouped", grouped)
+            return
+
+    async def group(self) -> int:
+        """How many there were. Raises Unavailable."""
+        grouped, at, id_ = 0, LONG_AGO, ""
+        while found := await self._page(at, id_):
+            ungrouped = [row.id for row in found if row.failure_id is None]
+            for start in range(0, len(ungrouped), STEP_PROCESSES):
+                began = time.monotonic()
+                grouped += await self._transactions.run(
+                    group_failed, process_ids=ungrouped[start : start + STEP_PROCESSES]
+                )
+                await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
+            at, id_ = found[-1].started_at, found[-1].id
+        return grouped
+
+    async def _page(self, at: datetime, id_: str) -> Sequence[Any]:
+        # The first comparison is implied by the others: it is there for the index.
+        behind = and_(_process.started_at >= at, or_(_process.started_at > at, _process.id > id_))
+        async with reading(self._database) as connection:
+            return (await connection.execute(_FAILED.where(behind))).all()
