@@ -2,17 +2,24 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import Enum
 from typing import TypeVar
 
 import strawberry
 
-from monitor.entities import Liveness, ProcessStatus, TaskDefinition, TaskStatus, WorkerStatus
+from graph.orders import ProcessOrderField
+from monitor.entities import (
+    FailureStatus,
+    Liveness,
+    ProcessStatus,
+    TaskDefinition,
+    TaskStatus,
+    WorkerStatus,
+)
 from monitor.errors import InvalidInput
 from monitor.events import ChangeKind
 from monitor.limits import MAX_FILTER_VALUES, VERSION_LENGTH, check_text
-from monitor.reading import audit, filters
-from monitor.reading.pages import MAX_PARTS, Direction, Order
+from monitor.reading import audit, failures, filters
+from monitor.reading.pages import MAX_PARTS, Order
 from monitor.tasks import TaskUpdate
 
 T = TypeVar("T")
@@ -27,81 +34,23 @@ strawberry.enum(
     "takes longer than is usual.",
 )
 strawberry.enum(
+    FailureStatus,
+    description="OPEN; RESOLVED by a person (resolveFailure); REGRESSED when it is seen again "
+    "after that; MUTED: counted, never alerted, until the given time (then it reads OPEN again). "
+    "Resolving a muted one resolves it.",
+)
+strawberry.enum(
     ChangeKind,
     description="UPDATED also what comes to match the filter. LEFT: the entity no longer matches "
     "the filter of this subscription; told once, with the new state, and never where the filter "
     "cannot change its mind (ids, names, times). REMOVED: the last state, without details, of "
     "what was too old to be kept, or of a worker that is archived.",
 )
-strawberry.enum(Direction, name="OrderDirection")
-
-
-@strawberry.enum
-class PipelineOrderField(Enum):
-    NAME = "NAME"
-    LAST_SEEN_AT = "LAST_SEEN_AT"
-
-
-@strawberry.enum
-class WorkerOrderField(Enum):
-    REGISTERED_AT = "REGISTERED_AT"
-    LAST_SEEN_AT = "LAST_SEEN_AT"
-    NAME = "NAME"
-
-
-@strawberry.enum
-class ProcessOrderField(Enum):
-    STARTED_AT = "STARTED_AT"
-    UPDATED_AT = "UPDATED_AT"
-
-
-@strawberry.enum
-class TaskOrderField(Enum):
-    CREATED_AT = "CREATED_AT"
-    UPDATED_AT = "UPDATED_AT"
-    POSITION = "POSITION"
-
-
-@strawberry.input
-class PipelineOrder:
-    field: PipelineOrderField
-    direction: Direction = Direction.ASC
-
-
-@strawberry.input
-class WorkerOrder:
-    field: WorkerOrderField
-    direction: Direction = Direction.ASC
-
-
-@strawberry.input
-class ProcessOrder:
-    field: ProcessOrderField
-    direction: Direction = Direction.DESC
-
-
-@strawberry.input
-class TaskOrder:
-    field: TaskOrderField
-    direction: Direction = Direction.ASC
-
 
 STATUS_OF = {
     WorkerStatus.ONLINE: (Liveness.ALIVE,),
     WorkerStatus.OFFLINE: (Liveness.FINISHED, Liveness.LOST),
 }
-
-# A list that is asked for in no order: as its order type would have it by default.
-PIPELINES_BY_DEFAULT = Order("NAME", Direction.ASC)
-WORKERS_BY_DEFAULT = Order("REGISTERED_AT", Direction.ASC)
-PROCESSES_BY_DEFAULT = Order("STARTED_AT", Direction.DESC)
-TASKS_BY_DEFAULT = Order("CREATED_AT", Direction.ASC)
-
-
-def convert_order(
-    order: PipelineOrder | WorkerOrder | ProcessOrder | TaskOrder | None, default: Order
-) -> Order:
-    return default if order is None else Order(order.field.value, order.direction)
 
 
 def check_versions(matching: filters.ProcessFilter, order: Order) -> None:
@@ -166,6 +115,7 @@ class ProcessFilter:
     ids: list[strawberry.ID] | None = None
     pipeline_ids: list[strawberry.ID] | None = None
     worker_ids: list[strawberry.ID] | None = None
+    failure_ids: list[strawberry.ID] | None = None
     versions: list[str] | None = strawberry.field(
         default=None,
         description="Of pipelines: a list of all processes needs pipelineIds as well, and the "
@@ -181,6 +131,7 @@ class ProcessFilter:
             ids=_values("ids", self.ids),
             pipeline_ids=_values("pipelineIds", self.pipeline_ids),
             worker_ids=_values("workerIds", self.worker_ids),
+            failure_ids=_values("failureIds", self.failure_ids),
             versions=self._versions(),
             status=_values("status", self.status),
             stalled=self.stalled,
@@ -212,6 +163,22 @@ class TaskFilter:
             process_ids=_values("processIds", self.process_ids),
             status=_values("status", self.status),
             name_contains=self.name_contains,
+        )
+
+
+@strawberry.input(description="titleContains: in any case.")
+class FailureFilter:
+    ids: list[strawberry.ID] | None = None
+    pipeline_ids: list[strawberry.ID] | None = None
+    status: list[FailureStatus] | None = None
+    title_contains: str | None = None
+
+    def convert(self) -> failures.FailureFilter:
+        return failures.FailureFilter(
+            ids=_values("ids", self.ids),
+            pipeline_ids=_values("pipelineIds", self.pipeline_ids),
+            status=_values("status", self.status),
+            title_contains=self.title_contains,
         )
 
 

@@ -8,10 +8,11 @@ from strawberry.dataloader import DataLoader
 
 from db.session import Database
 from monitor.acts import Act
-from monitor.entities import Entity, Pipeline, Process, Task, Worker
+from monitor.entities import Entity, Failure, Pipeline, Process, Task, Worker
 from monitor.errors import InvalidInput
 from monitor.reading.audit import list_acts_on, list_subjects
 from monitor.reading.details import Budget
+from monitor.reading.failures import find_failures
 from monitor.reading.filters import Filter
 from monitor.reading.nested import (
     Owner,
@@ -37,7 +38,7 @@ T = TypeVar("T", Worker, Process)
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """A page of a worker's or a pipeline's; fields with the same arguments load together."""
+    """A page of what an owner has; fields with the same arguments load together."""
 
     owner: Owner
     owner_id: str
@@ -74,6 +75,7 @@ class Loaders:
         self._with: RunLoaders | None = None
         self._workers = DataLoader(self._load_workers)
         self._pipelines = DataLoader(self._load_pipelines)
+        self._failures = DataLoader(self._load_failures)
         self.worker_pages = DataLoader(self._load_worker_pages)
         self.runtimes = _statistics(database, find_runtimes)
         self.runtimes_by_slot = _statistics(database, find_runtimes_by_slot)
@@ -107,6 +109,11 @@ class Loaders:
         at_hand = self._at_hand.get(id_)
         return at_hand if isinstance(at_hand, Pipeline) else await self._pipelines.load(id_)
 
+    async def failure(self, id_: str) -> Failure | None:
+        """The failure, at hand or loaded."""
+        at_hand = self._at_hand.get(id_)
+        return at_hand if isinstance(at_hand, Failure) else await self._failures.load(id_)
+
     async def process(self, id_: str, *, details: bool) -> Process | None:
         """The process, at hand or loaded."""
         if isinstance(at_hand := self._at_hand.get(id_), Process):
@@ -125,6 +132,10 @@ class Loaders:
 
     async def _load_pipelines(self, ids: list[str]) -> list[Pipeline | None]:
         found = await find_pipelines(self._database, ids)
+        return [found.get(id_) for id_ in ids]
+
+    async def _load_failures(self, ids: list[str]) -> list[Failure | None]:
+        found = await find_failures(self._database, ids)
         return [found.get(id_) for id_ in ids]
 
     async def _load_worker_pages(self, keys: list[PageKey]) -> list[Page[Worker] | Exception]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import strawberry
 
 from graph.context import GraphInfo
 from graph.execution.details import done
 from graph.inputs import EndProcessInput, RegisterWorkerInput, UpdateTaskInput
+from graph.types.failures import Failure
 from graph.types.nodes import Process, Task, Worker
-from monitor import archiving, processes, tasks, workers
+from monitor import archiving, failures, processes, tasks, workers
 from monitor.errors import InvalidInput
 from monitor.writing.job import on_behalf_of
 from monitor.writing.transactions import Transactions
@@ -112,6 +114,24 @@ class Mutation:
             if pipeline_id is not None and ids is None:
                 return await archiving.archive_finished(database, writing, pipeline_id)
         raise InvalidInput("ids", "or pipelineId is needed, one of them")
+
+    @strawberry.mutation
+    async def resolve_failure(self, info: GraphInfo, id: strawberry.ID) -> Failure:
+        with _writing(info) as writing:
+            return Failure.of(await writing.run(failures.resolve_failure, failure_id=id))
+
+    @strawberry.mutation(description="until null: for ever. A time that is past is BAD_USER_INPUT.")
+    async def mute_failure(
+        self, info: GraphInfo, id: strawberry.ID, until: datetime | None = None
+    ) -> Failure:
+        with _writing(info) as writing:
+            muted = await writing.run(failures.mute_failure, failure_id=id, until=until)
+        return Failure.of(muted)
+
+    @strawberry.mutation
+    async def reopen_failure(self, info: GraphInfo, id: strawberry.ID) -> Failure:
+        with _writing(info) as writing:
+            return Failure.of(await writing.run(failures.reopen_failure, failure_id=id))
 
 
 @contextmanager

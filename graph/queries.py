@@ -8,32 +8,41 @@ from graph.context import GraphInfo
 from graph.execution.details import show_details
 from graph.execution.selection import details_asked
 from graph.inputs import (
+    AuditFilter,
+    FailureFilter,
+    PipelineFilter,
+    ProcessFilter,
+    TaskFilter,
+    WorkerFilter,
+    check_versions,
+)
+from graph.orders import (
+    FAILURES_BY_DEFAULT,
     PIPELINES_BY_DEFAULT,
     PROCESSES_BY_DEFAULT,
     TASKS_BY_DEFAULT,
     WORKERS_BY_DEFAULT,
-    AuditFilter,
-    PipelineFilter,
+    FailureOrder,
     PipelineOrder,
-    ProcessFilter,
     ProcessOrder,
-    TaskFilter,
     TaskOrder,
-    WorkerFilter,
     WorkerOrder,
-    check_versions,
     convert_order,
 )
 from graph.types.audit import AuditEntry
 from graph.types.connections import Connection
+from graph.types.failures import Failure, find_failure
 from graph.types.figures import ActivityPoint, Summary
 from graph.types.node import Node
-from graph.types.nodes import Process, Task, Worker, find_process, find_task, load_with_rows
+from graph.types.nodes import Process, Task, Worker, find_process, find_task
 from graph.types.pipelines import Pipeline
+from graph.types.rows import load_with_rows
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of, pipeline_id
 from monitor.reading import audit, figures, filters, reads
 from monitor.reading.audit import list_acts
+from monitor.reading.failures import FailureFilter as Failures
+from monitor.reading.failures import list_failures
 from monitor.reading.pages import PageRequest
 from monitor.reading.pipelines import list_pipelines
 
@@ -65,7 +74,9 @@ class Query:
                 return await _process(info, id)
             case "task":
                 return await _task(info, id)
-            case "audit" | "failure" | None:
+            case "failure":
+                return await _failure(info, id)
+            case "audit" | None:
                 return None
 
     @strawberry.field(
@@ -97,6 +108,29 @@ class Query:
             PageRequest(first, after, last, before),
         )
         return Connection.of(page, Pipeline.of)
+
+    @strawberry.field(description="null when there is none.")
+    async def failure(self, info: GraphInfo, id: strawberry.ID) -> Failure | None:
+        return await _failure(info, id)
+
+    @strawberry.field
+    async def failures(
+        self,
+        info: GraphInfo,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: FailureFilter | None = None,
+        order_by: FailureOrder | None = None,
+    ) -> Connection[Failure]:
+        page = await list_failures(
+            info.context.monitor.database,
+            filter.convert() if filter else Failures(),
+            convert_order(order_by, FAILURES_BY_DEFAULT),
+            PageRequest(first, after, last, before),
+        )
+        return Connection.of(page, Failure.of)
 
     @strawberry.field(description="null when there is none.")
     async def worker(self, info: GraphInfo, id: strawberry.ID) -> Worker | None:
@@ -242,6 +276,10 @@ async def _pipeline(info: GraphInfo, id_: str | None) -> Pipeline | None:
         return None
     pipeline = await info.context.loaders.pipeline(id_)
     return None if pipeline is None else Pipeline.of(pipeline)
+
+
+async def _failure(info: GraphInfo, id_: str) -> Failure | None:
+    return await find_failure(info, id_) if kind_of(id_) == "failure" else None
 
 
 async def _worker(info: GraphInfo, id_: str) -> Worker | None:

@@ -19,6 +19,7 @@ from graph.mutations import Mutation
 from graph.queries import Query
 from graph.scalars import DATE_TIME
 from graph.subscriptions import Subscription
+from graph.types.failures import Failure
 from graph.types.nodes import Process, Task, Worker
 from graph.types.pipelines import Pipeline
 
@@ -29,7 +30,7 @@ def create_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[Pipeline, Worker, Process, Task],
+        types=[Pipeline, Worker, Process, Task, Failure],
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
     for input_ in _inputs(schema._schema):

@@ -12,7 +12,7 @@ from monitor import entities
 
 @strawberry.interface(
     description="Anything that has an id. Ids are unique over all types (pipeline_…, worker_…, "
-    "process_…, task_…) and opaque to clients."
+    "process_…, task_…, failure_…) and opaque to clients."
 )
 class Node:
     id: strawberry.ID

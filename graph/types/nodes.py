@@ -1,6 +1,5 @@
 """Entities as clients see them; their scalars are copied, so that a field is a plain attribute."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -9,9 +8,14 @@ import strawberry
 from graph.context import GraphInfo
 from graph.execution.details import read_details, show_details
 from graph.execution.executor import AT_HAND
-from graph.execution.selection import details_asked, selected_fields
-from graph.inputs import PROCESSES_BY_DEFAULT, ProcessFilter, ProcessOrder, convert_order
+from graph.execution.selection import details_asked
+from graph.inputs import ProcessFilter
 from graph.loaders import PageKey
+from graph.orders import (
+    PROCESSES_BY_DEFAULT,
+    ProcessOrder,
+    convert_order,
+)
 from graph.types.audit import AUDIT_OF_NODE, AuditEntry, audit_of_node
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts
@@ -27,13 +31,15 @@ from monitor import entities
 from monitor.entities import MICROSECOND, Liveness, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
 from monitor.reading import filters
-from monitor.reading.pages import Page, PageRequest
+from monitor.reading.pages import PageRequest
 from monitor.silence import explain
 
 if TYPE_CHECKING:
+    from graph.types.failures import Failure
     from graph.types.pipelines import Pipeline
 
 PipelineType = Annotated["Pipeline", strawberry.lazy("graph.types.pipelines")]
+FailureType = Annotated["Failure", strawberry.lazy("graph.types.failures")]
 
 
 @strawberry.type
@@ -112,6 +118,8 @@ class Worker(Node):
         )
         details = details_asked(info, "edges", "node") > 0
         page = await info.context.loaders.runs(details=details).process_pages.load(key)
+        from graph.types.rows import load_with_rows
+
         return await load_with_rows(page, info)
 
 
@@ -173,6 +181,15 @@ class Process(Node):
             worker = await self.worker(info)
             return await find_pipeline(info, worker.entity.pipeline_id)
         return await find_pipeline(info, self.entity.pipeline_id)
+
+    @strawberry.field(
+        description="The failure that ended it, with all others like it; null unless status is "
+        "ERROR."
+    )
+    async def failure(self, info: GraphInfo) -> FailureType | None:
+        from graph.types.failures import find_failure
+
+        return await find_failure(info, self.entity.failure_id)
 
     @strawberry.field(
         description="The task that was last reported on; the first one while none was; null for a "
@@ -271,29 +288,3 @@ async def find_task(info: GraphInfo, id_: str) -> Task | None:
     task = await info.context.loaders.task(id_, details=asked > 0)
     show_details(info, [task], asked)
     return None if task is None else Task.of(task)
-
-
-async def load_with_rows(
-    page: Page[entities.Process], info: GraphInfo, path: Sequence[str] = ("edges", "node")
-) -> Connection[Process]:
-    """The page as a connection; what is asked of its rows, under `path`, is loaded all at once."""
-    show_details(info, page.items, details_asked(info, *path))
-    loaders = info.context.loaders
-    connection = Connection.of(page, Process.of)
-    rows = [edge.node for edge in connection.edges]
-    selected = selected_fields(info, *path)
-    if "worker" in selected:
-        workers = await loaders.workers_of.load([row.entity for row in rows])
-        for row in rows:
-            if (worker := workers.get(row.entity.worker_id)) is not None:
-                row.loaded_worker = Worker.of(worker)
-    if "currentTask" in selected:
-        asked = details_asked(info, *path, "currentTask")
-        reading = loaders.runs(details=asked > 0).current_tasks_of
-        tasks = await reading.load([row.entity for row in rows])
-        current = {row.id: task for row in rows if (task := tasks.get(row.id)) is not None}
-        show_details(info, current.values(), asked)
-        for row in rows:
-            if (task := current.get(row.id)) is not None:
-                row.loaded_current_task = Task.of(task)
-    return connection

@@ -7,16 +7,15 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.execution.selection import details_asked
-from graph.inputs import (
+from graph.inputs import ProcessFilter, WorkerFilter
+from graph.loaders import PageKey, StatisticsKey
+from graph.orders import (
     PROCESSES_BY_DEFAULT,
     WORKERS_BY_DEFAULT,
-    ProcessFilter,
     ProcessOrder,
-    WorkerFilter,
     WorkerOrder,
     convert_order,
 )
-from graph.loaders import PageKey, StatisticsKey
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts, WorkerCounts
 from graph.types.node import Node, TaskDefinition, define_tasks
@@ -24,8 +23,8 @@ from graph.types.nodes import (
     Process,
     Worker,
     find_process,
-    load_with_rows,
 )
+from graph.types.rows import load_with_rows
 from graph.types.statistics import (
     Outcomes,
     RuntimePoint,

@@ -4,17 +4,22 @@ Figures are of the moment. Lists are in the order that followers were told last,
 so behind: replicas would queue for the row that each failed process changed.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import BindParameter, bindparam, case, func, select
+from sqlalchemy import BindParameter, and_, bindparam, case, exists, false, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.lookups import fetch_rows
-from monitor.entities import Failure, FailureStatus
-from monitor.slots import EVER_SECONDS
+from db.session import Database
+from monitor.entities import Entity, Failure, FailureStatus
+from monitor.reading.conditions import Condition, all_of, contains, in_ids, is_part
+from monitor.reading.pages import Listing, Order, Page, PageRequest
+from monitor.reading.reads import page_statement, reading
+from monitor.slots import EVER_SECONDS, LONG_AGO
 
 # In place of an instant: for ever.
 FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -70,10 +75,10 @@ def _failure_of(row: Any, now: datetime) -> Failure:
         pipeline_id=row.pipeline_id,
         step=row.step,
         title=row.title,
-        status=status_of(row.resolved_at, muted_until, row.last_seen_at),
+        status=status_of(row.resolved_at, muted_until, row.last_seen_at or LONG_AGO),
         count=int(row[10] or 0),
         first_seen_at=row.first_seen_at,
-        last_seen_at=row.last_seen_at,
+        last_seen_at=row.last_seen_at or LONG_AGO,
         first_version=row.first_version,
         last_version=(row.last_end or "").partition(" ")[2],
         latest_process_id=row.latest_process_id,
@@ -96,3 +101,115 @@ def status_of(
     if resolved_at is None:
         return FailureStatus.OPEN
     return FailureStatus.REGRESSED if last_seen_at > resolved_at else FailureStatus.RESOLVED
+
+
+@dataclass(frozen=True, slots=True)
+class FailureFilter:
+    """Which failures; `title_contains` ignores case."""
+
+    EVERY: ClassVar[Mapping[str, Sequence[Any]]] = {}
+
+    ids: Sequence[str] | None = None
+    pipeline_ids: Sequence[str] | None = None
+    status: Sequence[FailureStatus] | None = None
+    title_contains: str | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.ids is not None
+
+    def values(self) -> dict[str, Sequence[Any]]:
+        if self.pipeline_ids is None:
+            return {}
+        return {"pipeline_ids": tuple(dict.fromkeys(self.pipeline_ids))}
+
+    def where(self) -> Condition:
+        return all_of(
+            in_ids(_failure.id, self.ids),
+            in_ids(_failure.pipeline_id, self.pipeline_ids),
+            None if self.status is None else _has_status(self.status, datetime.now(UTC)),
+            contains(_failure.title_folded, self.title_contains),
+        )
+
+    @property
+    def is_steady(self) -> bool:
+        return self.status is None
+
+    def matches(self, entity: Entity) -> bool:
+        return (
+            isinstance(entity, Failure)
+            and (self.ids is None or entity.id in self.ids)
+            and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
+            and (self.status is None or entity.status in self.status)
+            and is_part(self.title_contains, entity.title)
+        )
+
+
+def _has_status(wanted: Sequence[FailureStatus], now: datetime) -> Condition:
+    """The same decision as `status_of`, on a row: one look into the figures at most."""
+    muted = and_(_failure.muted_until.is_not(None), _failure.muted_until > now)
+    resolved = _failure.resolved_at.is_not(None)
+    again = exists().where(
+        _figures.failure_id == _failure.id,
+        _figures.slot_seconds == EVER_SECONDS,
+        _figures.last_seen_at > _failure.resolved_at,
+    )
+    conditions = {
+        FailureStatus.MUTED: muted,
+        FailureStatus.OPEN: and_(not_(muted), not_(resolved)),
+        FailureStatus.RESOLVED: and_(not_(muted), resolved, not_(again)),
+        FailureStatus.REGRESSED: and_(not_(muted), resolved, again),
+    }
+    return or_(false(), *(conditions[status] for status in dict.fromkeys(wanted)))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A row of the list; what is shown of it is read with `read_failures`."""
+
+    id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    occurrences: int
+
+
+_OF = (("pipeline_ids",), ())
+FAILURES: Listing[Listed] = Listing(
+    (_failure.id, _failure.first_seen_at, _failure.last_seen_at, _failure.occurrences),
+    lambda row: Listed(row.id, row.first_seen_at, row.last_seen_at, row.occurrences),
+    _failure.id,
+    {
+        "LAST_SEEN_AT": (_failure.last_seen_at, lambda listed: listed.last_seen_at),
+        "FIRST_SEEN_AT": (_failure.first_seen_at, lambda listed: listed.first_seen_at),
+        "COUNT": (_failure.occurrences, lambda listed: listed.occurrences),
+    },
+    {"LAST_SEEN_AT": _OF, "FIRST_SEEN_AT": _OF, "COUNT": _OF},
+)
+
+
+async def find_failures(database: Database, ids: Collection[str]) -> dict[str, Failure]:
+    """Those of the failures that exist, as they stand now. Raises Unavailable."""
+    async with reading(database) as connection:
+        return await read_failures(connection, ids, datetime.now(UTC))
+
+
+async def list_failures(
+    database: Database, matching: FailureFilter, order: Order, request: PageRequest
+) -> Page[Failure]:
+    """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
+    statement = page_statement(FAILURES, matching, order, request)
+    async with reading(database) as connection:
+        page = FAILURES.page((await connection.execute(statement)).all(), order, request)
+        ids = [listed.id for listed in page.items]
+        states = await read_failures(connection, ids, datetime.now(UTC))
+    shown = [
+        (states[id_], cursor)
+        for id_, cursor in zip(ids, page.cursors, strict=True)
+        if id_ in states
+    ]
+    return Page(
+        [failure for failure, _ in shown],
+        [cursor for _, cursor in shown],
+        has_next=page.has_next,
+        has_previous=page.has_previous,
+    )

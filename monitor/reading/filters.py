@@ -184,6 +184,7 @@ class ProcessFilter:
     ids: Sequence[str] | None = None
     pipeline_ids: Sequence[str] | None = None
     worker_ids: Sequence[str] | None = None
+    failure_ids: Sequence[str] | None = None
     versions: Sequence[str] | None = None
     status: Sequence[ProcessStatus] | None = None
     stalled: bool | None = None
@@ -200,6 +201,7 @@ class ProcessFilter:
         return _given(
             pipeline_ids=self.pipeline_ids,
             worker_ids=self.worker_ids,
+            failure_ids=self.failure_ids,
             versions=self.versions,
             status=running or self.status,
         )
@@ -209,6 +211,7 @@ class ProcessFilter:
             in_ids(processes.c.id, self.ids),
             in_ids(processes.c.pipeline_id, self.pipeline_ids),
             in_ids(processes.c.worker_id, self.worker_ids),
+            in_ids(processes.c.failure_id, self.failure_ids),
             in_values(processes.c.version, self.versions),
             in_values(processes.c.status, self.status),
             None if self.stalled is None else processes.c.stalled.is_(self.stalled),
@@ -228,6 +231,7 @@ class ProcessFilter:
             and (self.ids is None or entity.id in self.ids)
             and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
             and (self.worker_ids is None or entity.worker_id in self.worker_ids)
+            and (self.failure_ids is None or entity.failure_id in self.failure_ids)
             and (self.versions is None or entity.version in self.versions)
             and (self.status is None or entity.status in self.status)
             and (self.stalled is None or entity.stalled is self.stalled)

@@ -27,7 +27,7 @@ from monitor.reading.reads import (
 T = TypeVar("T", Worker, Process, Task)
 
 # What each row of a list belongs to.
-Owner = Literal["worker", "pipeline"]
+Owner = Literal["worker", "pipeline", "failure"]
 
 # What SQLite takes: parts of a compound SELECT, and (in its usual builds) parameters.
 _PARTS = 500
@@ -64,7 +64,7 @@ async def list_pages_by(
     request: PageRequest,
     details: Budget | None = None,
 ) -> dict[str, Page[T]]:
-    """The same page for each of many workers or pipelines; one statement for up to 500 parts.
+    """The same page for each of many of these; one statement for up to 500 parts.
 
     Bounded, indexed parts for each owner: a window function would read their whole histories.
     """

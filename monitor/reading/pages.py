@@ -33,10 +33,13 @@ MAX_PARTS = 100
 _COLUMNS = {
     "worker_ids": "worker_id",
     "pipeline_ids": "pipeline_id",
+    "failure_ids": "failure_id",
     "versions": "version",
     "subject_ids": "subject_id",
     "actions": "action",
 }
+# Orders by a number.
+_NUMBERS = ("POSITION", "COUNT")
 
 
 class Direction(StrEnum):
@@ -188,7 +191,7 @@ def decode_cursor(argument: str, cursor: str, order: Order) -> tuple[Any, str]:
             raise InvalidInput(argument, f"is a cursor of the order {field}, not {order.field}")
         if field.endswith("_AT"):
             value = _instant(value)
-        expected = int if field == "POSITION" else datetime if field.endswith("_AT") else str
+        expected = datetime if field.endswith("_AT") else int if field in _NUMBERS else str
         # What the database would not take: ids of other characters, integers of other sizes.
         if type(value) is not expected or kind_of(id_) is None:
             raise ValueError("a cursor's parts have fixed types")

@@ -57,6 +57,7 @@ PROCESSES: Listing[Process] = Listing(
     },
     {
         "STARTED_AT": (
+            ("failure_ids",),
             ("pipeline_ids", "versions", "status"),
             *(("worker_ids", "status"), ("worker_ids",)),
             *(("pipeline_ids", "status"), ("pipeline_ids",), ("status",), ()),
@@ -200,14 +201,16 @@ def page_parts(
     """Statements of which each follows one index, together all that can be on the page."""
     prefix, filters = split(matching, listing.prefixes[order.field])
     index = None
-    if prefix is not None and not (order.field == "UPDATED_AT" and _ends_early(matching)):
+    if prefix is not None and not (order.field == "UPDATED_AT" and _has_no_index(matching)):
         index = listing.index(prefix, order)
     return [listing.select(part.where(), order, request, index) for part in filters]
 
 
-def _ends_early(matching: ListFilter) -> bool:
-    # No index has both orders: the database knows which is the shorter way.
-    return getattr(matching, "started_before", None) is not None
+def _has_no_index(matching: ListFilter) -> bool:
+    # No index has both orders: the database knows which is the shorter way. Those of a failure are
+    # sorted: each process would pay for an index more.
+    given = (getattr(matching, name, None) for name in ("started_before", "failure_ids"))
+    return any(value is not None for value in given)
 
 
 def joined(listing: Listing[L], parts: Sequence[Select[Any]]) -> Select[Any]:

@@ -16,9 +16,10 @@ from db import models
 from db.migrate import migrate
 from db.session import Database
 from db.writes import write_rows
-from monitor.entities import Liveness, ProcessStatus, TaskStatus
+from monitor.entities import FailureStatus, Liveness, ProcessStatus, TaskStatus
 from monitor.ids import new_id
 from monitor.reading.audit import AuditFilter, acts_statement, newest_statement
+from monitor.reading.failures import FAILURES, FailureFilter
 from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
 from monitor.reading.pages import Direction, Listing, Order, PageRequest
 from monitor.reading.pipelines import PIPELINES
@@ -59,6 +60,8 @@ async def cases(database: Database) -> list[Case]:
         ids = tuple((await connection.execute(statement)).scalars())
         statement = select(models.pipelines.c.id).order_by(models.pipelines.c.id).limit(2)
         pipeline_ids = tuple((await connection.execute(statement)).scalars())
+        statement = select(models.failures.c.id).order_by(models.failures.c.id).limit(2)
+        failure_ids = tuple((await connection.execute(statement)).scalars())
     now = datetime.now(UTC)
     pipeline = {"name_contains": "e", "failing": True, "running": True, "lost": False}
     worker = {
@@ -69,6 +72,7 @@ async def cases(database: Database) -> list[Case]:
     process = {
         "pipeline_ids": pipeline_ids,
         "worker_ids": ids,
+        "failure_ids": failure_ids,
         "versions": ("v1", "v2"),
         "status": (ProcessStatus.SUCCESS, ProcessStatus.ERROR),
         "stalled": False,
@@ -81,6 +85,11 @@ async def cases(database: Database) -> list[Case]:
         "status": (TaskStatus.SUCCESS,),
         "name_contains": "e",
     }
+    failure = {
+        "pipeline_ids": pipeline_ids,
+        "status": (FailureStatus.OPEN, FailureStatus.REGRESSED),
+        "title_contains": "e",
+    }
     return [
         (listing, filter_(**given), Order(field, direction))
         for listing, filter_, fields in (
@@ -88,6 +97,7 @@ async def cases(database: Database) -> list[Case]:
             (WORKERS, WorkerFilter, worker),
             (PROCESSES, ProcessFilter, process),
             (TASKS, TaskFilter, task),
+            (FAILURES, FailureFilter, failure),
         )
         for given in subsets(fields)
         for field in listing.orders
@@ -102,18 +112,22 @@ def subsets(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def is_excepted(matching: Filter, order: Order) -> bool:
-    """No index has an order by update within a range of starts: the database chooses.
+    """No index has an order by update within a range of starts, or of a failure: the database
+    chooses.
 
     Versions are refused where no index finds them.
     """
     if getattr(matching, "versions", None) is not None:
         return order.field == "UPDATED_AT" or getattr(matching, "pipeline_ids", None) is None
-    return order.field == "UPDATED_AT" and getattr(matching, "started_before", None) is not None
+    given = [getattr(matching, name, None) for name in ("started_before", "failure_ids")]
+    return order.field == "UPDATED_AT" and given != [None, None]
 
 
 def reads_on(matching: Filter) -> bool:
     """It follows the order until enough match: names, or workers that are of no such pipeline."""
-    if isinstance(matching, PipelineFilter):
+    if isinstance(matching, PipelineFilter | FailureFilter):
+        return True
+    if getattr(matching, "failure_ids", None) is not None:
         return True
     if isinstance(matching, TaskFilter) and matching.name_contains is not None:
         return True
