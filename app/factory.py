@@ -43,6 +43,7 @@ from monitor.feed.redis import RedisFeed
 from monitor.feed.relay import Relay
 from monitor.monitor import Monitor
 from monitor.reading.usual import Usual
+from monitor.upkeep.failure_telling import FAILURES
 from monitor.upkeep.grouping import Grouping
 from monitor.upkeep.presence import Presence
 from monitor.upkeep.purging import Policy
@@ -95,10 +96,12 @@ def create_app(
     feed = create_feed(settings, database)
     relay = Relay(database, feed)
     telling = Telling(database, on_told=relay.wake)
+    failure_telling = Telling(database, on_told=relay.wake, kind=FAILURES)
 
     def wake() -> None:
         relay.wake()
         telling.wake()
+        failure_telling.wake()
 
     transactions = Transactions(database, on_commit=wake, on_commit_seconds=metrics.commits.observe)
     monitor = Monitor(database, transactions, Live(feed))
@@ -125,9 +128,9 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         await migrate(database)
         await relay.start()
+        works = (relay, monitor.live, telling, failure_telling, presence, retention, grouping)
         loops = [
-            asyncio.create_task(work.run(), name=type(work).__name__)
-            for work in (relay, monitor.live, telling, presence, retention, grouping, metrics)
+            asyncio.create_task(work.run(), name=type(work).__name__) for work in (*works, metrics)
         ]
         try:
             yield {STATISTICS: connections}

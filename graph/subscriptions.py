@@ -7,13 +7,15 @@ from typing import Any
 
 import strawberry
 
-from graph.inputs import PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
+from graph.inputs import FailureFilter, PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
+from graph.types.failures import Failure
 from graph.types.nodes import Process, Task, Worker
 from graph.types.pipelines import Pipeline
 from monitor import entities
 from monitor.events import ChangeKind, Event
 from monitor.feed.log import Cursor
 from monitor.reading import filters
+from monitor.reading.failures import FailureFilter as Failures
 
 
 @strawberry.type
@@ -22,6 +24,14 @@ class PipelineEvent:
     kind: ChangeKind
     occurred_at: datetime
     pipeline: Pipeline
+
+
+@strawberry.type
+class FailureEvent:
+    cursor: str
+    kind: ChangeKind
+    occurred_at: datetime
+    failure: Failure
 
 
 @strawberry.type
@@ -85,6 +95,18 @@ class Subscription:
         matching = filter.convert() if filter else filters.PipelineFilter()
         yield _follow(matching, after)
 
+    @strawberry.subscription(
+        graphql_type=FailureEvent,
+        description="At most one event a second and failure; the last state is always told. New "
+        "ones, and those that regressed, within a second.",
+    )
+    async def failures(
+        self,
+        filter: FailureFilter | None = None,
+        after: str | None = None,
+    ) -> AsyncIterator[Following]:
+        yield _follow(filter.convert() if filter else Failures(), after)
+
     @strawberry.subscription(graphql_type=WorkerEvent)
     async def workers(
         self,
@@ -115,7 +137,7 @@ class Subscription:
 
 def event_type(
     event: Event, kind: ChangeKind, cursor: Cursor
-) -> PipelineEvent | WorkerEvent | ProcessEvent | TaskEvent:
+) -> PipelineEvent | FailureEvent | WorkerEvent | ProcessEvent | TaskEvent:
     """The event as subscribers see it who are told of it as `kind`."""
     told: dict[str, Any] = {
         "cursor": str(cursor),
@@ -125,6 +147,8 @@ def event_type(
     match event.entity:
         case entities.Pipeline() as pipeline:
             return PipelineEvent(**told, pipeline=Pipeline.of(pipeline))
+        case entities.Failure() as failure:
+            return FailureEvent(**told, failure=Failure.of(failure))
         case entities.Worker() as worker:
             return WorkerEvent(**told, worker=Worker.of(worker))
         case entities.Process() as process:

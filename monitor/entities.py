@@ -246,4 +246,4 @@ class Failure:
     revision: int
 
 
-Entity = Pipeline | Worker | Process | Task
+Entity = Pipeline | Worker | Process | Task | Failure

@@ -11,6 +11,8 @@ import orjson
 from monitor.entities import (
     UNREAD,
     Entity,
+    Failure,
+    FailureStatus,
     Liveness,
     Pipeline,
     Process,
@@ -46,8 +48,8 @@ _FILTERED: Mapping[type[Entity], Sequence[str]] = {
 class Event:
     """`entity` was created, updated or removed at `occurred_at`; `entity` is the state after it.
 
-    `before`: of what filters look at, that which was different before it; of a pipeline, in each
-    of the ways in which it may have been since the last event.
+    `before`: of what filters look at, that which was different before it; of a pipeline or a
+    failure, in each of the ways in which it may have been since the last event.
     """
 
     kind: ChangeKind
@@ -76,6 +78,7 @@ _TYPES: dict[str, type[Entity]] = {
     "worker": Worker,
     "process": Process,
     "task": Task,
+    "failure": Failure,
 }
 _NAMES: dict[type[Entity], str] = {type_: name for name, type_ in _TYPES.items()}
 _INSTANTS = (
@@ -87,6 +90,8 @@ _INSTANTS = (
     "started_at",
     "updated_at",
     "ended_at",
+    "resolved_at",
+    "muted_until",
 )
 
 
@@ -152,7 +157,7 @@ def _leave_unread(value: object) -> bool:
 
 
 def _entity(type_: str, state: dict[str, Any]) -> Entity:
-    if type_ != "pipeline" and "pipeline_id" not in state:
+    if type_ not in ("pipeline", "failure") and "pipeline_id" not in state:
         _complete(type_, state)
     for name in _INSTANTS:
         if state.get(name) is not None:
@@ -164,6 +169,9 @@ def _entity(type_: str, state: dict[str, Any]) -> Entity:
     match type_:
         case "pipeline":
             return Pipeline(**state)
+        case "failure":
+            state["status"] = FailureStatus(state["status"])
+            return Failure(**state)
         case "worker":
             state["liveness"] = Liveness(state["liveness"])
             return Worker(**state)

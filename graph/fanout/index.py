@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from monitor.entities import Entity, Pipeline, Process, Task, Worker, fold
+from monitor.entities import Entity, Failure, Pipeline, Process, Task, Worker, fold
+from monitor.reading.failures import FailureFilter
 from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class FilterIndex(Generic[T]):
         found: dict[T, None] = {}
         for kind, id_ in _ids_of(entity):
             found.update(self._by_id.get((type_, kind, id_), {}))
-        name = fold(getattr(entity, "name", ""))
+        name = fold(entity.title if isinstance(entity, Failure) else getattr(entity, "name", ""))
         for (wanted, part), channels in self._by_name.items():
             if wanted is type_ and part in name:
                 found.update(channels)
@@ -59,6 +60,9 @@ def _places(
         case PipelineFilter():
             type_, choices = Pipeline, (("id", matching.ids),)
             part = matching.name_contains
+        case FailureFilter():
+            type_, part = Failure, matching.title_contains
+            choices = (("id", matching.ids), ("pipeline", matching.pipeline_ids))
         case WorkerFilter():
             type_, part = Worker, matching.name_contains
             choices = (("id", matching.ids), ("pipeline", matching.pipeline_ids))
@@ -66,6 +70,7 @@ def _places(
             type_, part = Process, None
             choices = (
                 ("id", matching.ids),
+                ("failure", matching.failure_ids),
                 ("worker", matching.worker_ids),
                 ("pipeline", matching.pipeline_ids),
             )
@@ -89,11 +94,12 @@ def _ids_of(entity: Entity) -> tuple[tuple[str, str], ...]:
     match entity:
         case Pipeline():
             return (("id", entity.id),)
-        case Worker():
+        case Worker() | Failure():
             return ("id", entity.id), ("pipeline", entity.pipeline_id)
         case Process():
             return (
                 ("id", entity.id),
+                ("failure", entity.failure_id or ""),
                 ("worker", entity.worker_id),
                 ("pipeline", entity.pipeline_id),
             )

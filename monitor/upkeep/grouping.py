@@ -1,7 +1,7 @@
 """Groups what failed before there were groups, or under a server of the release before: at start.
 
 From the oldest to the newest, in steps that hold nobody up, each of which stays when it is broken
-off. Nobody is told: a failure that is old is no news.
+off. Of the processes nobody is told, of their failures whoever follows these.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
-"""Tells followers of pipelines what became of them: at most once a second each, and the last state.
+"""Tells followers of pipelines and of failures what became of them: at most once a second each, and
+the last state.
 
-A transaction that changes figures of a pipeline marks them as untold. Whoever comes first of the
+A transaction that changes figures of one marks them as untold. Whoever comes first of the
 replicas takes the mark away under the lock of the pipeline's row, and only then reads: what is
 committed later leaves a mark of its own. So after a crash, too, the last state is told.
 """
@@ -9,13 +10,24 @@ import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, exists, func, insert, or_, select, true, update
+from sqlalchemy import (
+    Executable,
+    Select,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -85,11 +97,26 @@ _NOTE = (
 _SILENT = ("last_seen_at", "revision", "first_seen_at", "task_definitions")
 
 
-class Telling:
-    """One per server process; calls `on_told` when there are new events in the outbox."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is told of: `due` finds ids that were told before `before` or, by a clock that was set
+    back, after `ahead`, `is_any_untold` whether there are others, and `tell` writes events of them.
+    """
 
-    def __init__(self, database: Database, *, on_told: Callable[[], None]) -> None:
+    name: str
+    due: Executable
+    is_any_untold: Select[Any]
+    tell: Callable[[AsyncConnection, Sequence[str], datetime], Awaitable[int]]
+
+
+class Telling:
+    """One per server process and kind; calls `on_told` when there are new events in the outbox."""
+
+    def __init__(
+        self, database: Database, *, on_told: Callable[[], None], kind: Kind | None = None
+    ) -> None:
         self._database = database
+        self._kind = kind or PIPELINES
         self._on_told = on_told
         self._wake = asyncio.Event()
 
@@ -106,7 +133,7 @@ class Telling:
                     pass
                 waits = await self._is_any_untold()
             except Exception as error:  # noqa: BLE001 — it outlives every fault
-                await asyncio.sleep(_say(error))
+                await asyncio.sleep(_say(self._kind.name, error))
                 continue
             await asyncio.sleep(REST_SECONDS)
             if not waits:
@@ -121,7 +148,7 @@ class Telling:
 
     async def _is_any_untold(self) -> bool:
         async with reading(self._database) as connection:
-            return bool(await connection.scalar(_ANY_UNTOLD))
+            return bool(await connection.scalar(self._kind.is_any_untold))
 
     async def tell(self, now: datetime) -> int:
         """Tells of some that were not looked at within INTERVAL; how many were due.
@@ -131,7 +158,7 @@ class Telling:
         """
         limits = {"before": now - INTERVAL, "ahead": now + MOST_AHEAD}
         async with reading(self._database) as connection:
-            due = (await connection.scalars(_DUE, limits)).all()
+            due = (await connection.execute(self._kind.due, limits)).scalars().all()
         if not due:
             return 0
         try:
@@ -157,27 +184,27 @@ class Telling:
 
     async def _tell(self, due: Sequence[str], now: datetime) -> None:
         async with self._database.writing() as connection:
-            events = await _tell(connection, due, now)
+            events = await self._kind.tell(connection, due, now)
         if events:
             self._on_told()
 
 
-def _say(error: Exception) -> float:
+def _say(name: str, error: Exception) -> float:
     """Logs why nothing is told; how many seconds to wait before the next attempt."""
     if is_conflict(error):
-        logger.info("telling of pipelines again: %s", reason(error))
+        logger.info("telling of %s again: %s", name, reason(error))
         return random.uniform(0, REST_SECONDS)
     if isinstance(error, Unavailable) or is_unavailable(error):
-        logger.info("followers of pipelines wait: %s", reason(error))
+        logger.info("followers of %s wait: %s", name, reason(error))
     else:
-        logger.error("telling of pipelines failed", exc_info=error)
+        logger.error("telling of %s failed", name, exc_info=error)
     return BACKOFF_SECONDS
 
 
 async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> int:
     locked = (await connection.execute(_LOCK, {"ids": sorted(ids)})).all()
     # Another replica may have been first.
-    due = {row.id: row.told for row in locked if _is_due(row.told_at, now)}
+    due = {row.id: row.told for row in locked if is_due(row.told_at, now)}
     if not due:
         return 0
     of_due = {"ids": sorted(due)}
@@ -207,7 +234,7 @@ async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) 
     return len(events)
 
 
-def _is_due(told_at: datetime, now: datetime) -> bool:
+def is_due(told_at: datetime, now: datetime) -> bool:
     return not now - INTERVAL < told_at <= now + MOST_AHEAD
 
 
@@ -235,3 +262,6 @@ def _told(pipeline: Pipeline, ever: Mapping[str, Any]) -> Mapping[str, Any]:
         "first_seen_at": pipeline.first_seen_at.isoformat(),
         "steps": hashlib.sha256(steps).hexdigest()[:16],
     }
+
+
+PIPELINES = Kind("pipelines", _DUE, _ANY_UNTOLD, _tell)
