@@ -205,7 +205,8 @@ async def test_what_was_resolved_and_comes_again_has_regressed(client: Client) -
     assert resolved["status"] == "RESOLVED"
     assert resolved["revision"] > failure["revision"]
     again = (await client.graphql(RESOLVE, id=failure["id"]))["resolveFailure"]
-    assert again == resolved
+    # What was told meanwhile has a revision of its own.
+    assert {**again, "revision": 0} == {**resolved, "revision": 0}
     assert await statuses(client, "RESOLVED") == ["RESOLVED"]
     assert await statuses(client, "OPEN", "REGRESSED", "MUTED") == []
     await fail(client, worker)
