@@ -40,7 +40,9 @@ class ListBoard(Board):
         self._size = size
         self.nodes: dict[str, Node] = {}
         self.next_start: str | None = None
-        # Where the next page begins, if there is one; rows that leave do not move it.
+        # Where the page begins and the next one does, if it has others before or behind it; rows
+        # that leave do not move it.
+        self._first_rank: str | None = None
         self._last_rank: str | None = None
 
     @abstractmethod
@@ -91,7 +93,9 @@ class ListBoard(Board):
 
     def _hold(self, found: list[tuple[int, Any]], *, more: bool) -> None:
         self.nodes = {edge["node"]["id"]: edge["node"] for _, edge in found}
-        self.next_start = self._last_rank = None
+        self.next_start = self._first_rank = self._last_rank = None
+        if self._start and found:
+            self._first_rank = self.rank(found[0][1]["node"])
         if more:
             part, last = found[-1]
             self.next_start = str(Start(part, last["cursor"]))
@@ -107,7 +111,7 @@ class ListBoard(Board):
         elif event["kind"] == "LEFT":
             self._drop(id_)
         elif known is not None:
-            self.nodes[id_] = known | node
+            self.change(known | node)
         elif not self._start and self.belongs_on_first_page(node):
             self.take(node)
             if len(self.nodes) > 2 * self._size:
@@ -119,6 +123,15 @@ class ListBoard(Board):
         was_there = self.nodes.pop(id_, None) is not None
         if was_there and self.next_start and len(self.nodes) < self._size:
             self.stale.set()  # the next ones fill it up
+
+    def change(self, node: Node) -> None:
+        """Another state of one on the page, which may belong on another page now."""
+        rank = self.rank(node)
+        is_before = self._first_rank is not None and rank < self._first_rank
+        if is_before or (self._last_rank is not None and rank > self._last_rank):
+            self._drop(node["id"])
+        else:
+            self.nodes[node["id"]] = node
 
     def take(self, node: Node) -> None:
         """Takes in one that is new on the page."""

@@ -78,7 +78,7 @@ class PipelinesBoard(ListBoard):
         found = {edge["node"]["id"]: edge["node"] for edge in data["page"]["edges"]}
         for id_ in told:
             if id_ in found:
-                self.nodes[id_] = found[id_]
+                self.change(found[id_])
             else:
                 self._drop(id_)
         if len(self.nodes) > 2 * self._size:

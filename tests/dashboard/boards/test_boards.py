@@ -96,6 +96,41 @@ async def test_a_pipeline_that_begins_to_fail_moves_to_the_top(
     assert board.problem is None
 
 
+async def test_a_pipeline_that_fails_no_more_goes_where_its_name_belongs(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    for name in ("a", "b", "c"):
+        reporter.succeed(reporter.register(f"mended {name}"))
+    reporter.fail(reporter.register("mended z"), "boom")
+    board = PipelinesBoard(PipelineList(name="mended "), size=2)
+
+    def shown() -> list[str]:
+        return [node["name"][-1] for node in sorted(board.nodes.values(), key=board.rank)]
+
+    async with followed(Follower(mirror.api, board).run, board) as wake:
+        await until(wake, lambda: board.is_followed and shown() == ["z", "a"])
+        reporter.succeed(reporter.register("mended z"))
+        await until(wake, lambda: shown() == ["a", "b"])
+    assert board.problem is None
+
+
+async def test_a_run_that_fails_leaves_the_later_pages_where_failed_ones_come_first(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    worker = reporter.register("moved-to-the-front")
+    runs = [reporter.start(worker) for _ in range(5)]
+    first = ProcessesBoard(ProcessList(worker, order="errors"), size=2)
+    await first.load(mirror.api)
+    assert first.next_start
+    later = ProcessesBoard(ProcessList(worker, order="errors", start=first.next_start), size=2)
+    async with followed(Follower(mirror.api, later).run, later) as wake:
+        await until(wake, lambda: later.is_followed)
+        assert set(later.nodes) == {runs[2].id, runs[1].id}
+        reporter.report(runs[2], 1, "error", "boom")
+        reporter.end(runs[2], '{"message": "boom", "error_code": 5}')
+        await until(wake, lambda: set(later.nodes) == {runs[1].id, runs[0].id})
+
+
 async def test_a_change_that_is_told_again_takes_no_row_away(
     mirror: Mirror, reporter: Reporter
 ) -> None:
