@@ -119,6 +119,7 @@ def create_app(
         Policy(settings.retention_days, settings.retention_processes),
         archive_after=settings.archive_after,
         audit_for=settings.audit_for,
+        failures_for=settings.failures_for,
     )
 
     grouping = Grouping(database, transactions)

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
     archive_after_days: float = Field(7, ge=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS")
     audit_days: float = Field(90, ge=0, le=MAX_DAYS, alias="MONITOR_AUDIT_DAYS")
+    failure_days: float = Field(90, ge=0, le=MAX_DAYS, alias="MONITOR_FAILURE_DAYS")
     trusted_proxies: Tokens = Field([], alias="MONITOR_TRUSTED_PROXIES")
     max_connections: int = Field(10_000, ge=16, alias="MONITOR_MAX_CONNECTIONS")
     cors_origins: Tokens = Field(["*"], alias="MONITOR_CORS_ORIGINS")
@@ -166,6 +167,11 @@ class Settings(BaseSettings):
     def audit_for(self) -> timedelta | None:
         """None: for ever."""
         return _days(self.audit_days)
+
+    @property
+    def failures_for(self) -> timedelta | None:
+        """None: for ever."""
+        return _days(self.failure_days)
 
     @property
     def token_file(self) -> Path:

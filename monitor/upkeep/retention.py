@@ -1,4 +1,5 @@
-"""What is old, looked after now and then: keys, acts and processes go, silent workers are archived.
+"""What is old, looked after now and then: keys, acts, processes and failures go, silent workers are
+archived.
 
 Idempotency keys are forgotten after two days (they are promised for one), and so are server
 processes that have written nothing since: their last commit was found out long ago.
@@ -19,6 +20,7 @@ from monitor.archiving import archive_idle
 from monitor.errors import Unavailable
 from monitor.reading.reads import reading
 from monitor.slots import oldest_hours
+from monitor.upkeep.forgetting import forget_failures
 from monitor.upkeep.purging import SLOT_MARGIN, Policy, forget_minutes, purge
 from monitor.upkeep.rollup import roll_up
 from monitor.writing.transactions import Transactions
@@ -68,12 +70,14 @@ class Retention:
         *,
         archive_after: timedelta | None,
         audit_for: timedelta | None = None,
+        failures_for: timedelta | None = None,
     ) -> None:
         self._database = database
         self._transactions = transactions
         self._policy = policy
         self._archive_after = archive_after
         self._audit_for = audit_for
+        self._failures_for = failures_for
         # Hours from before that are days already.
         self._rolled_up: datetime | None = None
 
@@ -86,6 +90,7 @@ class Retention:
             await _attempt("forgetting old acts", self.forget_acts(now))
             await _attempt("archiving workers", self.archive(now))
             await _attempt("removing old processes", self.purge(now))
+            await _attempt("forgetting failures", self.forget_failures(now))
             await _attempt("adding up old durations", self.roll_up(now))
             # Replicas that started together shall not look together.
             await asyncio.sleep(INTERVAL_SECONDS * random.uniform(0.8, 1.2))
@@ -111,6 +116,15 @@ class Retention:
             while ids := (await connection.scalars(OLD_ACTS, old)).all():
                 for statement in _REMOVE_ACTS:
                     await connection.execute(statement, {"ids": ids})
+
+    async def forget_failures(self, now: datetime) -> None:
+        """Removes the failures that are silent for long and have no process left."""
+        if self._failures_for is not None:
+            removed = 0
+            async for count in forget_failures(self._database, now, self._failures_for):
+                removed += count
+            if removed:
+                logger.info("%d failures without processes were removed", removed)
 
     async def forget_writers(self, before: datetime) -> None:
         """Removes the marks of server processes that wrote nothing since this instant."""

@@ -249,6 +249,7 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(
         ("MONITOR_RETENTION_PROCESSES", "many"),
         ("MONITOR_ARCHIVE_AFTER_DAYS", "-1"),
         ("MONITOR_AUDIT_DAYS", "-1"),
+        ("MONITOR_FAILURE_DAYS", "-1"),
     ],
 )
 def test_a_limit_that_keeps_nothing_or_is_no_number_is_named(

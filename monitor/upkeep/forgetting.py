@@ -1,0 +1,83 @@
+"""Failures that nothing is left of: silent for long, and all of their processes were removed."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, delete, exists, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from db.errors import is_conflict
+from db.session import Database
+from monitor.events import ChangeKind, Event
+from monitor.reading.failures import read_failures
+from monitor.reading.reads import reading
+from monitor.writing.storing import encode_in_parts
+
+STEP_FAILURES = 100
+# Server processes rely on what they have seen lately (`monitor.writing.failing`).
+AT_LEAST = timedelta(hours=1)
+
+_failure = models.failures.c
+_IDS: Any = bindparam("ids", expanding=True)
+_SILENT = (
+    select(_failure.id)
+    .where(
+        # As it was told last; looked at again under the lock.
+        _failure.last_seen_at < bindparam("before"),
+        ~exists().where(models.processes.c.failure_id == _failure.id),
+    )
+    .order_by(_failure.last_seen_at, _failure.id)
+    .limit(STEP_FAILURES)
+)
+_LOCK = select(_failure.id).where(_failure.id.in_(_IDS)).order_by(_failure.id).with_for_update()
+_REMOVE = (
+    delete(models.failure_figures).where(models.failure_figures.c.failure_id.in_(_IDS)),
+    delete(models.failures).where(_failure.id.in_(_IDS)),
+)
+
+
+async def forget_failures(
+    database: Database, now: datetime, silent_for: timedelta
+) -> AsyncIterator[int]:
+    """Removes them in steps; after each, how many that step removed.
+
+    Raises what the database raises. May be broken off at any time, and done by several at once.
+    """
+    before = now - max(silent_for, AT_LEAST)
+    while True:
+        async with reading(database) as connection:
+            ids = (await connection.scalars(_SILENT, {"before": before})).all()
+        if not ids:
+            return
+        try:
+            async with database.writing() as connection:
+                removed = await _forget(connection, {"ids": sorted(ids)}, before, now)
+        except Exception as error:
+            if not is_conflict(error):
+                raise
+            return  # the next look comes soon enough
+        yield removed
+        if not removed:
+            return  # seen meanwhile, or another replica was first
+
+
+async def _forget(
+    connection: AsyncConnection, some: dict[str, Any], before: datetime, now: datetime
+) -> int:
+    locked = (await connection.scalars(_LOCK, some)).all()
+    found = (await read_failures(connection, locked, now)).values()
+    gone = [f for f in found if f.last_seen_at < before and f.latest_process_id is None]
+    if not gone:
+        return 0
+    for statement in _REMOVE:
+        await connection.execute(statement, {"ids": [failure.id for failure in gone]})
+    events = [
+        Event(ChangeKind.REMOVED, now, replace(failure, revision=failure.revision + 1))
+        for failure in gone
+    ]
+    for part in encode_in_parts(events):
+        await connection.execute(insert(models.outbox), [{"events": part}])
+    return len(gone)
