@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import BindParameter, bindparam, case, exists, or_, select
+from sqlalchemy import BindParameter, bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -19,23 +19,23 @@ READ_BYTES = 32 * 1024 * 1024
 
 _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _task = models.tasks.c
-_later = models.tasks.alias().c
 _SIZE = byte_length(_task.details)
+_place = func.row_number().over(
+    partition_by=_task.process_id, order_by=(_task.updated_at.desc(), _task.position.desc())
+)
+_ranked = (
+    select(_task.id, _place.label("place"))
+    .where(_task.process_id.in_(_IDS), _task.status == "ERROR")
+    .subquery()
+)
 # Of each process the failed task that was reported last.
-_FAILED = select(
-    *(_task.process_id, _task.id, _task.name, _task.updated_at, _SIZE.label("size")),
-    case((_SIZE <= INLINE_BYTES, _task.details)).label("details"),
-).where(
-    _task.process_id.in_(_IDS),
-    _task.status == "ERROR",
-    ~exists().where(
-        _later.process_id == _task.process_id,
-        _later.status == "ERROR",
-        or_(
-            _later.updated_at > _task.updated_at,
-            (_later.updated_at == _task.updated_at) & (_later.position > _task.position),
-        ),
-    ),
+_FAILED = (
+    select(
+        *(_task.process_id, _task.id, _task.name, _task.updated_at, _SIZE.label("size")),
+        case((_SIZE <= INLINE_BYTES, _task.details)).label("details"),
+    )
+    .join(_ranked, _ranked.c.id == _task.id)
+    .where(_ranked.c.place == 1)
 )
 _DETAILS = select(_task.id, _task.details).where(_task.id.in_(_IDS))
 

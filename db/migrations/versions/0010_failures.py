@@ -1,6 +1,7 @@
 """Failures: failed processes that are alike, with their figures.
 
-May run again after a crash at any point. Servers of the release before go on working meanwhile.
+May run again after a crash at any point. Servers of the release before must have ended: they would
+not keep the figures.
 What failed before is grouped by the server processes, step by step (`monitor.upkeep.grouping`).
 """
 
