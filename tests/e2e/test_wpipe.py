@@ -19,7 +19,7 @@ query ($worker: ID!) { worker(id: $worker) {
   name version status counts { total running succeeded failed }
   taskDefinitions { name version position }
   processes(first: 50) { edges { node {
-    status progress details endedAt recovered
+    status progress details endedAt recovered failure { step title status count }
     tasks { name version position status details startedAt endedAt }
   } } }
 } }
@@ -85,6 +85,12 @@ def test_a_step_that_raises_keeps_its_error_and_leaves_the_next_pending(
     assert reported["error_traceback"][-1]["method"] == "fail"
     assert message in json.loads(process["details"])["message"]
     assert process["tasks"][2]["startedAt"] is None
+    assert process["failure"] == {
+        "step": "transform",
+        "title": "no table for <n> rows: <str> 🚀",
+        "status": "OPEN",
+        "count": 1,
+    }
 
 
 def test_eight_threads_of_five_runs_each_lose_nothing(

@@ -127,6 +127,28 @@ async def test_an_end_that_is_reported_again_is_counted_once(
     assert failure.count == 1
 
 
+async def test_of_a_run_whose_start_was_lost_the_end_is_counted_once(
+    database: Database, transactions: Transactions, worker: Worker
+) -> None:
+    """It is reported under the ids of the run before, which stays as it was."""
+    before, (task, _) = await transactions.run(start_process, worker_id=worker.id)
+    await transactions.run(
+        end_process, process_id=before.id, status=ProcessStatus.SUCCESS, details=None
+    )
+    for status in (TaskStatus.RUNNING, TaskStatus.ERROR):
+        await transactions.run(update_task, task_id=task.id, status=status, details="broken 1")
+    ended = [
+        await transactions.run(
+            end_process, process_id=before.id, status=ERROR, details="Task failed"
+        )
+        for _ in range(2)
+    ]
+    (failure,) = await failures(database)
+    assert (failure.step, failure.title, failure.count) == ("extract", "broken <n>", 1)
+    assert ended[0].id == failure.latest_process_id != before.id
+    assert await check_counters(database, repair=False) == []
+
+
 async def test_a_success_belongs_to_none_and_costs_no_statement(
     database: Database, transactions: Transactions, worker: Worker
 ) -> None:
