@@ -49,7 +49,7 @@ class AuditEntry:
 
     @strawberry.field(
         description="What it was done to: processes (also for reports on their tasks), workers, "
-        "pipelines."
+        "pipelines, failures."
     )
     async def subject_ids(self, info: GraphInfo) -> list[strawberry.ID]:
         ids = await info.context.loaders.subjects_of_act.load(self.id)

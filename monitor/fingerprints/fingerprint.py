@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import orjson
 
 from monitor.fingerprints.frames import Frames, sort_out
-from monitor.fingerprints.messages import first_line, normalise, title_of
+from monitor.fingerprints.messages import NOTHING, first_line, normalise, says_something, title_of
 from monitor.fingerprints.told import Told, read_error
 
 VERSION = "v1"
@@ -44,7 +44,7 @@ def recognise(
     message = normalise(first_line(told.message))
     parts = [pipeline_id, step, *_place(frames, message)]
     digest = hashlib.sha256(orjson.dumps([_encodable(part) for part in parts])).hexdigest()
-    return Likeness(f"{VERSION}:{digest[:32]}", pipeline_id, step, title_of(message))
+    return Likeness(f"{VERSION}:{digest[:32]}", pipeline_id, step, _title(frames, message))
 
 
 def _place(frames: Frames, message: str) -> tuple[str, ...]:
@@ -52,6 +52,14 @@ def _place(frames: Frames, message: str) -> tuple[str, ...]:
     if frames.own:
         return "frames", *map("\n".join, frames.own)
     return "message", message, "\n".join(frames.last or ())
+
+
+def _title(frames: Frames, message: str) -> str:
+    """The message, and where it was raised if it says nothing: 'customer_id' is a KeyError's."""
+    place = frames.own[-1] if frames.own else frames.last
+    if place is None or says_something(message):
+        return title_of(message)
+    return title_of(f"{message or NOTHING} in {place}")
 
 
 def _encodable(part: str | None) -> str | None:

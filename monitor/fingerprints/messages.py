@@ -76,6 +76,7 @@ _PARTS = (
 )
 _VARYING = re.compile("|".join(f"({pattern})" for _, pattern in _PARTS))
 _STANDS = [stands for stands, _ in _PARTS]
+_SIGN = re.compile(r"<\w{1,8}>")
 _LIST = re.compile(r"(<\w{1,8}>)(?:(?:, ?|; ?| |\s?[x×*]\s?|\s?:\s?)\1){1,2000}")
 
 
@@ -85,6 +86,11 @@ def normalise(line: str) -> str:
     line = _VARYING.sub(lambda match: _STANDS[match.lastindex - 1] or match[0], line)  # type: ignore[operator]
     line = _LIST.sub(r"\1", line)
     return " ".join(line.split())
+
+
+def says_something(normalised: str) -> bool:
+    """Whether there is a word in it, beside signs for what varies."""
+    return any(map(str.isalpha, _SIGN.sub("", normalised)))
 
 
 def first_line(text: str) -> str:

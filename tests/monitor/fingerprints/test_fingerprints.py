@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from monitor.fingerprints.fingerprint import Likeness, recognise
-from tests.monitor.fingerprints.corpus import ETL, GROUPS, STEP, Group, sent
+from tests.monitor.fingerprints.corpus import ETL, GROUPS, LIBRARY, STEP, Group, sent
 
 PIPELINE = "pipeline_1"
 MOST_SPLIT = 0.05
@@ -66,6 +66,9 @@ def test_details_of_the_step_are_read_before_those_of_the_process() -> None:
         ("wrote https://a.example/x and /tmp/y to b@c.de", "wrote <url> and <path> to <email>"),
         ("utf8 and int64 are names", "utf8 and int64 are names"),
         (None, "(no message)"),
+        (sent("'customer_id'", f"{ETL}load.py:4 load"), "<str> in load.load"),
+        (sent("", f"{ETL}load.py:4 load", f"{LIBRARY}queue.py:1 get"), "(no message) in load.load"),
+        (sent("", f"{LIBRARY}queue.py:1 get"), "(no message) in queue.get"),
         ("a\0b", "ab"),
         ("x" * 400, "x" * 300),
     ],
