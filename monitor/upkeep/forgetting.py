@@ -22,7 +22,7 @@ AT_LEAST = timedelta(hours=1)
 
 _failure = models.failures.c
 _IDS: Any = bindparam("ids", expanding=True)
-_SILENT = (
+SILENT = (
     select(_failure.id)
     .where(
         # As it was told last; looked at again under the lock.
@@ -49,7 +49,7 @@ async def forget_failures(
     before = now - max(silent_for, AT_LEAST)
     while True:
         async with reading(database) as connection:
-            ids = (await connection.scalars(_SILENT, {"before": before})).all()
+            ids = (await connection.scalars(SILENT, {"before": before})).all()
         if not ids:
             return
         try:

@@ -1,0 +1,107 @@
+"""What is looked for all the time among many failures is found by an index, on both databases."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import models
+from db.migrate import migrate
+from db.session import Database
+from db.upserts import write_rows
+from monitor.ids import failure_id, pipeline_id
+from monitor.slots import EVER_SECONDS, LONG_AGO
+from monitor.upkeep.failure_telling import FAILURES
+from monitor.upkeep.forgetting import SILENT
+from tests.servers import MariaDb
+
+MANY = 3_000
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+async def history(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Database]:
+    """A database with many failures, of which few are silent, muted or untold."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'monitor.db'}"
+    else:
+        server: MariaDb = request.getfixturevalue("mariadb")
+        url = server.create_database()
+    database = Database(url)
+    await migrate(database)
+    async with database.writing() as connection:
+        await write_rows(connection, models.failures, [_failure(n) for n in range(MANY)])
+        await write_rows(connection, models.failure_figures, [_figures(n) for n in range(MANY)])
+        analyze = "ANALYZE" if database.is_sqlite else "ANALYZE TABLE failures, failure_figures"
+        await connection.exec_driver_sql(analyze)
+    yield database
+    await database.close()
+
+
+def _failure(number: int) -> dict[str, Any]:
+    at = NOW - timedelta(hours=number)
+    return {
+        "id": failure_id(f"v1:{number}"),
+        "fingerprint": f"v1:{number}",
+        "pipeline_id": pipeline_id(f"{number % 50}"),
+        "step": "load",
+        "title": "no rows",
+        "title_folded": "no rows",
+        "first_seen_at": at,
+        "first_version": "v1",
+        "last_seen_at": at,
+        "occurrences": number,
+        "resolved_at": None,
+        "muted_until": NOW + timedelta(hours=number) if number % 100 == 0 else None,
+        "told_at": at,
+        "revision": 1,
+        "told": None,
+        "moments": "",
+    }
+
+
+def _figures(number: int) -> dict[str, Any]:
+    return {
+        "failure_id": failure_id(f"v1:{number}"),
+        "slot_seconds": EVER_SECONDS,
+        "slot_at": LONG_AGO,
+        "shard": 0,
+        "occurrences": number,
+        "last_seen_at": NOW - timedelta(hours=number),
+        "last_end": "",
+        "untold": number % 500 == 0,
+    }
+
+
+@pytest.mark.parametrize("what", ["due", "any untold", "silent"])
+async def test_no_look_reads_all_failures(history: Database, what: str) -> None:
+    before, ahead = NOW - timedelta(hours=MANY - 20), NOW + timedelta(minutes=1)
+    statement: Any = {"due": FAILURES.due, "any untold": FAILURES.is_any_untold, "silent": SILENT}[
+        what
+    ]
+    given = {"due": {"before": before, "ahead": ahead}, "silent": {"before": before}}
+    async with history.reading() as connection:
+        assert await _whole_tables(connection, statement.params(given.get(what, {}))) == []
+
+
+async def _whole_tables(connection: AsyncConnection, statement: Any) -> list[str]:
+    """Steps that read a whole table, or a whole index."""
+    sqlite = connection.dialect.name == "sqlite"
+    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    explained = f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {compiled}".replace("%%", "%")
+    found = (await connection.exec_driver_sql(explained)).all()
+    if sqlite:
+        return [
+            row.detail
+            for row in found
+            if row.detail.startswith("SCAN") and "CONSTANT" not in row.detail
+        ]
+    return [
+        str(row)
+        for row in found
+        if row.type in ("ALL", "index") and not str(row.table).startswith("<")
+    ]
