@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,6 +19,13 @@ from monitor.fingerprints.messages import first_line
 
 _MESSAGES = ("error_message", "message", "error", "detail", "msg")
 _TRACEBACKS = ("error_traceback", "traceback", "stack_trace", "stack")
+# Who and where, but not what.
+_NO_WORDS = (
+    *_MESSAGES,
+    *_TRACEBACKS,
+    *("task_name", "step_name", "task_id", "process_name", "worker_id", "worker_name"),
+)
+_MOST_PAIRS = 50
 # Between the exceptions of one traceback.
 _JOINTS = ("During handling of the above exception", "The above exception was the direct cause")
 # Of longer texts and lists so much is read from either end: what is in between repeats itself.
@@ -59,9 +67,7 @@ def _parse(details: str) -> Any:
 
 
 def _read_object(told: dict[str, Any]) -> Told:
-    said = next(
-        (text for name in _MESSAGES if isinstance(text := told.get(name), str) and text), ""
-    )
+    said = _message_of(told) or _in_other_words(told)
     within = _read_text(said)
     traceback = next((found for name in _TRACEBACKS if (found := told.get(name))), None)
     if isinstance(traceback, str):
@@ -70,6 +76,26 @@ def _read_object(told: dict[str, Any]) -> Told:
     if isinstance(traceback, list) and (calls := list(read_list(_ends(traceback)))):
         return Told(within.message, calls)
     return within
+
+
+def _message_of(told: dict[str, Any]) -> str:
+    for name in _MESSAGES:
+        match told.get(name):
+            case str() as text if text.strip():
+                return text
+            case {"message": str() as text} if text.strip():
+                return text
+    return ""
+
+
+def _in_other_words(told: dict[str, Any]) -> str:
+    """Of an object without a message what else it says, in whichever order."""
+    pairs = (
+        f"{name}: {' '.join(str(value).split())}"
+        for name, value in sorted(told.items())
+        if name not in _NO_WORDS and isinstance(value, str | int | float) and value != ""
+    )
+    return ", ".join(islice(pairs, _MOST_PAIRS))
 
 
 def _read_text(text: str) -> Told:

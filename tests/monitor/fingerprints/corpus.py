@@ -695,6 +695,17 @@ PLAIN = (
         '{"message": "Task failed: rows are missing", "error_code": 501, "task_name": "load"}',
     ),
     group(
+        "JSON in other words",
+        '{"reason": "quota exceeded", "row": 12}',
+        '{"row": 8812, "reason": "quota exceeded"}',
+    ),
+    group("JSON in other words again", '{"reason": "no such bucket", "row": 12}'),
+    group(
+        "an error within JSON",
+        '{"error": {"message": "bad gateway at 10.0.0.1", "code": 502}}',
+        '{"error": {"message": "bad gateway at 10.0.0.2", "code": 502}}',
+    ),
+    group(
         "JSON with NaN in it",
         '{"message": "score is no number", "score": NaN}',
         '{"message": "score is no number", "score": Infinity}',
