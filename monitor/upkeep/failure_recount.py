@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import func, literal, select, union_all
+from sqlalchemy import Select, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -33,26 +34,16 @@ async def compare_failures(
 ) -> list[Mismatch[FailureKey]]:
     """Processes of these failures, all and by the hour of their end."""
     sqlite = connection.dialect.name == "sqlite"
-    kept, process, none = models.failure_figures.c, models.processes.c, literal(0)
-    seconds = unix_seconds(process.ended_at, sqlite=sqlite)
-    counted = [
-        select(process.failure_id, literal(length), at, none, literal(1)).where(
-            process.failure_id.in_(ids)
-        )
-        for length, at in (
-            (EVER_SECONDS, none),
-            (HOUR_SECONDS, seconds - seconds % HOUR_SECONDS),
-        )
-    ]
+    kept = models.failure_figures.c
     parts = union_all(
         select(
             kept.failure_id.label("failure_id"),
             kept.slot_seconds.label("slot_seconds"),
             unix_seconds(kept.slot_at, sqlite=sqlite).label("at"),
             kept.occurrences.label("kept"),
-            none.label("counted"),
+            literal(0).label("counted"),
         ).where(kept.failure_id.in_(ids)),
-        *counted,
+        *_count(ids, sqlite=sqlite),
     ).subquery()
     key = [parts.c[name] for name in ("failure_id", "slot_seconds", "at")]
     sums = [func.sum(parts.c[side]) for side in ("kept", "counted")]
@@ -62,4 +53,16 @@ async def compare_failures(
             FailureKey(id_, int(length), datetime.fromtimestamp(int(at), UTC)), OCCURRENCES, values
         )
         for id_, length, at, *values in await connection.execute(statement)
+    ]
+
+
+def _count(ids: Sequence[str], *, sqlite: bool) -> list[Select[Any]]:
+    process, none = models.processes.c, literal(0)
+    seconds = unix_seconds(process.ended_at, sqlite=sqlite)
+    slots = ((EVER_SECONDS, none), (HOUR_SECONDS, seconds - seconds % HOUR_SECONDS))
+    return [
+        select(process.failure_id, literal(length), at, none, literal(1)).where(
+            process.failure_id.in_(ids)
+        )
+        for length, at in slots
     ]
