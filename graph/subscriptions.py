@@ -97,8 +97,8 @@ class Subscription:
 
     @strawberry.subscription(
         graphql_type=FailureEvent,
-        description="At most one event a second and failure; the last state is always told. New "
-        "ones, and those that regressed, within a second.",
+        description="At most one event a second and failure, but what follows its resolution is "
+        "told at once; the last state is always told.",
     )
     async def failures(
         self,

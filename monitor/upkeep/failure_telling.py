@@ -17,6 +17,7 @@ from db import models
 from monitor.entities import Failure, FailureStatus
 from monitor.events import ChangeKind, Event
 from monitor.reading.failures import read_failures
+from monitor.slots import LONG_AGO
 from monitor.upkeep.telling import STEP_PIPELINES, Kind, is_due
 from monitor.writing.storing import encode_in_parts
 
@@ -77,7 +78,8 @@ async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) 
                 "seen": failure.last_seen_at,
                 "often": failure.count,
                 "muted": failure.muted_until,
-                "at": now,
+                # That it comes again shall not wait.
+                "at": LONG_AGO if failure.status is FailureStatus.RESOLVED else now,
                 "state": state,
                 "number": failure.revision + (event is not None),
             }

@@ -106,6 +106,20 @@ async def test_who_follows_what_is_open_is_told_that_it_was_resolved(
     assert (await kinds(database, FailureStatus.REGRESSED))[-1] is ChangeKind.UPDATED
 
 
+async def test_that_it_comes_again_does_not_wait_for_a_second_to_pass(
+    database: Database, transactions: Transactions, telling: Telling, worker: Worker
+) -> None:
+    process = await fail(transactions, worker)
+    await telling.tell(NOW)
+    await transactions.run(resolve_failure, failure_id=failure_of(process))
+    assert await telling.tell(NOW + SECOND) == 1
+    await fail(transactions, worker)
+    assert await telling.tell(NOW + 1.1 * SECOND) == 1
+    assert (await kinds(database, FailureStatus.REGRESSED))[-1] is ChangeKind.UPDATED
+    await fail(transactions, worker)
+    assert await telling.tell(NOW + 1.2 * SECOND) == 0
+
+
 @pytest.mark.parametrize("status", [FailureStatus.RESOLVED, FailureStatus.REGRESSED])
 async def test_what_it_was_between_two_events_is_told_as_left(
     database: Database,
