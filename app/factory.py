@@ -45,6 +45,7 @@ from monitor.monitor import Monitor
 from monitor.reading.usual import Usual
 from monitor.upkeep.failure_telling import FAILURES
 from monitor.upkeep.grouping import Grouping
+from monitor.upkeep.overtime import Overtime
 from monitor.upkeep.presence import Presence
 from monitor.upkeep.purging import Policy
 from monitor.upkeep.retention import Retention
@@ -104,11 +105,13 @@ def create_app(
         failure_telling.wake()
 
     transactions = Transactions(database, on_commit=wake, on_commit_seconds=metrics.commits.observe)
-    monitor = Monitor(database, transactions, Live(feed))
+    usual = Usual(database)
+    monitor = Monitor(database, transactions, Live(feed), usual)
+    overtime = Overtime(database, transactions, usual)
     presence = Presence(
         database,
         transactions,
-        Usual(database),
+        usual,
         offline_after=timedelta(seconds=settings.offline_after_seconds),
         silent_step=timedelta(seconds=settings.silent_step_seconds),
     )
@@ -129,7 +132,10 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         await migrate(database)
         await relay.start()
-        works = (relay, monitor.live, telling, failure_telling, presence, retention, grouping)
+        works = (
+            *(relay, monitor.live, telling, failure_telling),
+            *(presence, overtime, retention, grouping),
+        )
         loops = [
             asyncio.create_task(work.run(), name=type(work).__name__) for work in (*works, metrics)
         ]

@@ -26,6 +26,7 @@ from sqlalchemy import (
     false,
 )
 from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData(
@@ -117,6 +118,15 @@ def _text(length: int) -> TypeEngine[str]:
 def _counters() -> list[Column[int]]:
     names = "workers_alive workers_finished workers_lost running succeeded failed stalled"
     return [Column(name, BigInteger, nullable=False) for name in names.split()]
+
+
+def _overtime() -> list[SchemaItem]:
+    return [
+        Column("overtime", Boolean, nullable=False, server_default=false()),
+        # While it runs: when it is to be looked at whether it takes longer than usual.
+        Column("overtime_due_at", UtcDateTime),
+        Index(None, "overtime_due_at", "id"),
+    ]
 
 
 _EPOCH = "1970-01-01 00:00:00.000000"
@@ -216,6 +226,7 @@ processes = Table(
     Column("version", _text(VERSION_LENGTH), nullable=False, server_default=""),
     # Of one that ended with an error; null of those that are not grouped yet, too.
     Column("failure_id", Id),
+    *_overtime(),
     Index(None, "started_at", "id"),
     Index(None, "failure_id", "started_at", "id"),
     *(
@@ -250,6 +261,7 @@ tasks = Table(
     Column("details", LongText),
     Column("revision", BigInteger, nullable=False),
     Column("pipeline_id", Id, nullable=False, server_default=""),
+    *_overtime(),
     Index(None, "process_id", "position"),
     # Each begins with the status: a list of all is one of each status, merged (`monitor.reading`).
     *(

@@ -30,7 +30,7 @@ class Context:
 
     def renew_loaders(self) -> None:
         """Forgets what was loaded: a mutation's next root field must see the last one's work."""
-        self.loaders = Loaders(self.monitor.database, self.loaders.details)
+        self.loaders = Loaders.of(self.monitor, self.loaders.details)
 
 
 GraphInfo = Info[Context, object]

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -10,8 +10,10 @@ from db.session import Database
 from monitor.acts import Act
 from monitor.entities import Entity, Failure, Pipeline, Process, Task, Worker
 from monitor.errors import InvalidInput
+from monitor.monitor import Monitor
 from monitor.reading.audit import list_acts_on, list_subjects
 from monitor.reading.details import Budget
+from monitor.reading.expected import Left, find_left
 from monitor.reading.failures import find_failures
 from monitor.reading.filters import Filter
 from monitor.reading.nested import (
@@ -24,11 +26,13 @@ from monitor.reading.pages import Listing, Order, Page, PageRequest
 from monitor.reading.pipelines import find_pipelines
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, find_by_ids
 from monitor.reading.statistics import (
+    Runtimes,
     find_outcomes,
     find_runtimes,
     find_runtimes_by_slot,
     find_steps,
 )
+from monitor.reading.usual import Step, Usual
 from monitor.reading.versions import find_versions
 
 F = TypeVar("F")
@@ -67,9 +71,10 @@ class ActsKey:
 class Loaders:
     """The loaders of one operation; `details`: what all of them may read of these."""
 
-    def __init__(self, database: Database, details: Budget | None = None) -> None:
+    def __init__(self, database: Database, usual: Usual, details: Budget | None = None) -> None:
         self.details = details or Budget()
         self._database = database
+        self._usual = usual
         self._at_hand: dict[str, Entity] = {}
         self._without = RunLoaders(database, None)
         self._with: RunLoaders | None = None
@@ -82,10 +87,17 @@ class Loaders:
         self.steps = _statistics(database, find_steps)
         self.versions = _statistics(database, find_versions)
         self.outcomes = _statistics(database, find_outcomes)
+        self.usual = DataLoader(self._load_usual)
+        self.left = DataLoader(self._load_left)
         self.acts_on = DataLoader(self._load_acts_on)
         self.subjects_of_act = DataLoader(self._load_subjects)
         # Of whole lists of processes, by the ids of the workers.
         self.workers_of = DataLoader(self._load_workers_of, cache=False)
+
+    @classmethod
+    def of(cls, monitor: Monitor, details: Budget | None = None) -> Self:
+        """Those of an operation on this monitor."""
+        return cls(monitor.database, monitor.usual, details)
 
     def prime(self, entity: Entity) -> None:
         """Remembers a whole state that is at hand, in place of one to be loaded."""
@@ -147,6 +159,14 @@ class Loaders:
         for worker in found.values():
             self._workers.prime(worker.id, worker)
         return [found] * len(lists)
+
+    async def _load_usual(self, steps: list[Step]) -> list[Runtimes | None]:
+        found = await self._usual.find(steps)
+        return [found.get(step) for step in steps]
+
+    async def _load_left(self, process_ids: list[str]) -> list[Sequence[Left]]:
+        found = await find_left(self._database, process_ids)
+        return [found[process_id] for process_id in process_ids]
 
     async def _load_acts_on(self, keys: list[ActsKey]) -> list[list[Act]]:
         alike: dict[tuple[tuple[str, ...] | None, int], list[str]] = {}

@@ -7,6 +7,8 @@ from enum import Enum, StrEnum
 from typing import Final, Literal
 
 MICROSECOND = timedelta(microseconds=1)
+# What has run for no longer than this is not in overtime, however little is usual.
+OVERTIME_AT_LEAST = timedelta(seconds=30)
 _FOLDED_LENGTH = 750
 
 
@@ -127,6 +129,8 @@ class Process:
     `stalled`: RUNNING while its worker is LOST. `recovered`: the report of its start was lost.
     `successor_id`: of an ended one, the process that reports under its ids mean (`monitor.starts`).
     `failure_id`: of one that failed, the failures that are alike.
+    `overtime`: it runs for longer than is usual. `overtime_due_at` is when that is looked at again
+    (`monitor.upkeep.overtime`), and no change for anybody.
     """
 
     id: str
@@ -147,6 +151,8 @@ class Process:
     recovered: bool = False
     successor_id: str | None = None
     failure_id: str | None = None
+    overtime: bool = False
+    overtime_due_at: datetime | None = None
 
     @property
     def reported(self) -> bool:
@@ -165,7 +171,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One step of one process. `position` counts from 1."""
+    """One step of one process. `position` counts from 1; `overtime` is as of a process."""
 
     id: str
     process_id: str
@@ -181,6 +187,8 @@ class Task:
     ended_at: datetime | None
     details: str | Unread | None
     revision: int
+    overtime: bool = False
+    overtime_due_at: datetime | None = None
 
     def runtime(self, now: datetime) -> timedelta:
         """From start to end, or up to `now` while it runs; zero before; never negative."""

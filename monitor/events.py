@@ -92,6 +92,7 @@ _INSTANTS = (
     "ended_at",
     "resolved_at",
     "muted_until",
+    "overtime_due_at",
 )
 
 

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 from db.session import Database
 from monitor.feed.live import Live
+from monitor.reading.usual import Usual
 from monitor.writing.transactions import Transactions
 
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """What adapters (GraphQL, REST) are given: where to read, how to write, what is live."""
+    """What adapters (GraphQL, REST) are given: where to read and write, what is live, usual."""
 
     database: Database
     transactions: Transactions
     live: Live
+    usual: Usual

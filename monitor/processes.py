@@ -163,6 +163,8 @@ def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str 
             process,
             status=status,
             stalled=False,
+            overtime=False,
+            overtime_due_at=None,
             updated_at=ended_at,
             ended_at=ended_at,
             details=details,

@@ -7,7 +7,14 @@ the worker knowing, or is opened now. While the successor runs, it is what the o
 
 from dataclasses import replace
 
-from monitor.entities import Process, ProcessStatus, Task, TaskStatus, Worker
+from monitor.entities import (
+    OVERTIME_AT_LEAST,
+    Process,
+    ProcessStatus,
+    Task,
+    TaskStatus,
+    Worker,
+)
 from monitor.ids import new_id
 from monitor.writing.transaction import Transaction
 
@@ -33,6 +40,7 @@ def open_process(
             details=None,
             revision=1,
             recovered=recovered,
+            overtime_due_at=tx.now + OVERTIME_AT_LEAST,
         )
     )
     tasks = [

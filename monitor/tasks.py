@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from monitor.entities import Task, TaskStatus
+from monitor.entities import OVERTIME_AT_LEAST, Task, TaskStatus
 from monitor.errors import InvalidInput
 from monitor.limits import TASK_UPDATES, check_details
 from monitor.starts import task_meant
@@ -81,13 +81,20 @@ def _reported(task: Task, update: TaskUpdate, tx: Transaction) -> Task:
     details = task.details if update.details is None else update.details
     changed = replace(task, status=update.status, details=details, updated_at=now)
     match update.status:
+        case _ if task.status is update.status and task.status is not TaskStatus.PENDING:
+            return changed  # said again: the first start counts, and the first end
         case TaskStatus.PENDING:
-            return replace(changed, started_at=None, ended_at=None)
-        case TaskStatus.RUNNING if task.status is TaskStatus.RUNNING:
-            return changed
+            return replace(
+                changed, started_at=None, ended_at=None, overtime=False, overtime_due_at=None
+            )
         case TaskStatus.RUNNING:
-            return replace(changed, started_at=now, ended_at=None, details=update.details)
-        case _ if task.status is update.status:
-            return changed  # said again: the first end counts
+            return replace(
+                changed,
+                started_at=now,
+                ended_at=None,
+                details=update.details,
+                overtime=False,
+                overtime_due_at=now + OVERTIME_AT_LEAST,
+            )
         case _:
-            return replace(changed, ended_at=now)
+            return replace(changed, ended_at=now, overtime=False, overtime_due_at=None)

@@ -60,7 +60,7 @@ class Channels:
         after: Cursor | None = None,
     ) -> Subscriber | Errors:
         """A started subscription, or why there is none. `after` overrides the argument."""
-        context = Context(self._monitor, principal, Loaders(self._monitor.database))
+        context = Context(self._monitor, principal, Loaders.of(self._monitor))
         answer = await self._engine.subscribe(
             prepared, context, variables=variables, operation_name=operation_name
         )

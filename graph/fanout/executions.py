@@ -81,7 +81,7 @@ class Executions:
         """That have what the batch tells, and have not failed yet."""
         # No event is refused for what others of its batch ask for.
         details = Budget(ANSWER_DETAILS_BYTES * len(batch.events))
-        loaders = Loaders(self._monitor.database, details)
+        loaders = Loaders.of(self._monitor, details)
         for event in batch.events:
             loaders.prime(event.entity)
         return loaders

@@ -89,7 +89,7 @@ class HttpEndpoint:
                     "A subscription needs a stream: use a WebSocket (graphql-transport-ws), or "
                     "Server-Sent Events (Accept: text/event-stream)",
                 )
-        loaders, actor = Loaders(self._monitor.database), actor_of(request, principal)
+        loaders, actor = Loaders.of(self._monitor), actor_of(request, principal)
         body = await self._engine.run(
             prepared,
             Context(self._monitor, principal, loaders, actor),

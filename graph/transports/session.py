@@ -211,7 +211,7 @@ class Socket:
         monitor = self._parts.monitor
         response = await self._parts.engine.run(
             prepared,
-            Context(monitor, principal, Loaders(monitor.database), token_holder(self._address)),
+            Context(monitor, principal, Loaders.of(monitor), token_holder(self._address)),
             variables=request.variables,
             operation_name=request.operation_name,
         )

@@ -16,6 +16,7 @@ from graph.orders import (
     ProcessOrder,
     convert_order,
 )
+from graph.types import usual
 from graph.types.audit import AUDIT_OF_NODE, AuditEntry, audit_of_node
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts
@@ -27,6 +28,7 @@ from graph.types.node import (
     details_at_hand,
     worker_at_hand,
 )
+from graph.types.statistics import RuntimeStatistics
 from monitor import entities
 from monitor.entities import MICROSECOND, Liveness, ProcessStatus, TaskStatus, WorkerStatus
 from monitor.errors import ProcessNotFound
@@ -129,6 +131,8 @@ class Process(Node):
     # Loaded with the list that this is part of, for all its rows at once.
     loaded_worker: strawberry.Private[Worker | None] = None
     loaded_current_task: strawberry.Private["Task | None"] = None
+    loaded_usual: strawberry.Private[usual.Loaded[RuntimeStatistics]] = usual.NOT_LOADED
+    loaded_end: strawberry.Private[usual.Loaded[datetime]] = usual.NOT_LOADED
     status: ProcessStatus
     version: str = strawberry.field(description="Of its worker.")
     recovered: bool = strawberry.field(
@@ -143,6 +147,18 @@ class Process(Node):
     stalled: bool = strawberry.field(
         description="RUNNING while its worker is LOST. It is a hint for people and never ends "
         "a process by itself."
+    )
+    overtime: bool = strawberry.field(description=usual.OVERTIME)
+    usual_runtime: RuntimeStatistics | None = strawberry.field(
+        resolver=usual.usual_of_process,
+        description="What its pipeline's successful processes usually take; null before there are "
+        "5 of them.",
+        metadata={AT_HAND: usual.usual_at_hand},
+    )
+    expected_end_at: datetime | None = strawberry.field(
+        resolver=usual.expected_end,
+        description=usual.EXPECTED_END,
+        metadata={AT_HAND: usual.end_at_hand},
     )
     revision: int
     audit: list[AuditEntry] = strawberry.field(resolver=audit_of_node, description=AUDIT_OF_NODE)
@@ -160,6 +176,7 @@ class Process(Node):
             updated_at=process.updated_at,
             ended_at=process.ended_at,
             stalled=process.stalled,
+            overtime=process.overtime,
             revision=process.revision,
         )
 
@@ -231,6 +248,12 @@ class Task(Node):
     started_at: datetime | None
     updated_at: datetime
     ended_at: datetime | None
+    overtime: bool = strawberry.field(
+        description="As of a process, for the step; false once it has ended."
+    )
+    usual_runtime: RuntimeStatistics | None = strawberry.field(
+        resolver=usual.usual_of_task, description="Of this step in its pipeline."
+    )
     revision: int
 
     @classmethod
@@ -246,6 +269,7 @@ class Task(Node):
             started_at=task.started_at,
             updated_at=task.updated_at,
             ended_at=task.ended_at,
+            overtime=task.overtime,
             revision=task.revision,
         )
 

@@ -36,7 +36,8 @@ from monitor import entities
 from monitor.errors import InvalidInput
 from monitor.reading import filters
 from monitor.reading.pages import PageRequest
-from monitor.reading.statistics import Runtimes, StepFigures, Steps
+from monitor.reading.parts import Steps
+from monitor.reading.statistics import Runtimes, StepFigures
 
 MAX_RECENT = 50
 WINDOW = (

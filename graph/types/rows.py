@@ -1,4 +1,4 @@
-"""Lists of processes with what is asked of all their rows."""
+"""Lists of processes: what is asked of all rows is loaded with them, at once."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from graph.execution.details import show_details
 from graph.execution.selection import details_asked, selected_fields
 from graph.types.connections import Connection
 from graph.types.nodes import Process, Task, Worker
+from graph.types.usual import load_usual
 from monitor import entities
 from monitor.reading.pages import Page
 
@@ -25,6 +26,7 @@ async def load_with_rows(
         for row in rows:
             if (worker := workers.get(row.entity.worker_id)) is not None:
                 row.loaded_worker = Worker.of(worker)
+    await load_usual(info, rows, selected)
     if "currentTask" in selected:
         asked = details_asked(info, *path, "currentTask")
         reading = loaders.runs(details=asked > 0).current_tasks_of

@@ -147,6 +147,8 @@ def process_values(process: Process) -> dict[str, Any]:
         "recovered": process.recovered,
         "successor_id": process.successor_id,
         "failure_id": process.failure_id,
+        "overtime": process.overtime,
+        "overtime_due_at": process.overtime_due_at,
     }
 
 
@@ -168,4 +170,6 @@ def task_values(task: Task) -> dict[str, Any]:
         "ended_at": task.ended_at,
         "details": task.details,
         "revision": task.revision,
+        "overtime": task.overtime,
+        "overtime_due_at": task.overtime_due_at,
     }

@@ -5,10 +5,11 @@ number of pipelines it is one statement. What was removed still counts. Raises U
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from functools import partial
+from typing import Any, Self
 
 from sqlalchemy import BindParameter, Select, bindparam, func, select, union_all
 
@@ -17,6 +18,7 @@ from db.session import Database
 from monitor.errors import InvalidInput
 from monitor.histogram import UNKNOWN, quantile
 from monitor.limits import VERSION_LENGTH, check_text
+from monitor.reading.parts import Steps, in_parts
 from monitor.reading.reads import reading
 from monitor.reading.windows import (
     MINUTES_KEPT,
@@ -26,11 +28,6 @@ from monitor.reading.windows import (
 )
 from monitor.slots import DAY_SECONDS, HOUR_SECONDS, LONG_AGO, slot_start
 
-# Names of steps in one part of a statement, and in all of them: SQLite takes 32,766 parameters and
-# 500 parts, and MariaDB 1,000 values in a list that it is to use an index for.
-_NAMES_OF_A_PART = 500
-_NAMES = 10_000
-_PARTS = 400
 _MINUTE_SECONDS = 60
 
 _durations, _activity = models.durations.c, models.activity.c
@@ -132,13 +129,6 @@ class RuntimeSlot:
     runtimes: Runtimes
 
 
-class Steps(NamedTuple):
-    """Steps of a pipeline, by their names."""
-
-    pipeline_id: str
-    names: tuple[str, ...]
-
-
 async def find_runtimes(
     database: Database,
     pipeline_ids: Collection[str],
@@ -192,17 +182,10 @@ async def find_steps(
 ) -> Mapping[Steps, Mapping[str, StepFigures]]:
     """Of each of the steps what ended of it, by its name; one that nothing ended of is left out."""
     values = _window(since, version)
-    parts = [
-        _of_tasks(each.pipeline_id, each.names[first : first + _NAMES_OF_A_PART], version)
-        for each in steps
-        for first in range(0, len(each.names), _NAMES_OF_A_PART)
-    ]
+    select_steps = partial(_of_tasks, version=version)
     ends: defaultdict[tuple[str, str], Ends] = defaultdict(Ends)
-    longest = max((len(each.names) for each in steps), default=0)
-    size = min(_PARTS, _NAMES // max(min(longest, _NAMES_OF_A_PART), 1))
     async with reading(database) as connection:
-        for start in range(0, len(parts), size):
-            statement = union_all(*parts[start : start + size])
+        for statement in in_parts(steps, select_steps):
             for pipeline_id, step, *counted in await connection.execute(statement, values):
                 ends[pipeline_id, step].add(*counted)
     return {
@@ -215,12 +198,14 @@ async def find_steps(
     }
 
 
-def _of_tasks(pipeline_id: str, names: Iterable[str], version: str | None) -> Select[Any]:
+def _of_tasks(
+    pipeline_ids: Sequence[str], names: Sequence[str], version: str | None
+) -> Select[Any]:
     by = (_durations.pipeline_id, _durations.step, _durations.bucket)
     statement = select(*by, _SUCCEEDED, _FAILED).where(
-        _durations.pipeline_id == pipeline_id,
+        _durations.pipeline_id.in_(pipeline_ids),
         _durations.of == "TASK",
-        _durations.step.in_(sorted(names)),
+        _durations.step.in_(names),
         *_KEPT,
         _durations.slot_at >= _SINCE,
     )

@@ -1,90 +1,146 @@
-"""How long steps usually take, from the kept histograms; known without a query per look."""
+"""How long processes and steps usually take, from the kept histograms; known without a query per
+look, per row or per event.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.session import Database
-from monitor.histogram import UNKNOWN, quantile
+from monitor.entities import OVERTIME_AT_LEAST
+from monitor.histogram import UNKNOWN
+from monitor.reading.parts import Steps, in_parts
 from monitor.reading.reads import reading
+from monitor.reading.statistics import Runtimes
 
 # So old may be what is said to be usual.
 FRESH_SECONDS = 5.0
 # It rests on at least so many successful runs.
 LEAST_RUNS = 5
-SHARE = 0.99
 MAX_STEPS = 50_000
-# They are looked for under all names of steps in all of the pipelines.
-_STEPS_PER_QUERY = 25
+# What takes so many times what nearly all runs took is in overtime.
+OVERTIME_SHARE = 1.5
+_PIPELINES_PER_QUERY = 500
 
 _durations = models.durations.c
-_COUNTS = (
-    select(
-        *(_durations.pipeline_id, _durations.step, _durations.bucket),
-        func.sum(_durations.succeeded),
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+
+
+def _counts(*conditions: Any) -> Select[Any]:
+    by = (_durations.pipeline_id, _durations.step, _durations.bucket)
+    return (
+        select(*by, func.sum(_durations.succeeded))
+        .where(
+            *conditions,
+            # What was removed still tells how long such a thing takes.
+            _durations.shard >= 0,
+            _durations.bucket != UNKNOWN,
+        )
+        .group_by(*by)
     )
-    .where(
-        _durations.pipeline_id.in_(bindparam("pipelines", expanding=True)),
+
+
+def _of_steps(pipeline_ids: Sequence[str], names: Sequence[str]) -> Select[Any]:
+    return _counts(
+        _durations.pipeline_id.in_(pipeline_ids),
         _durations.of == "TASK",
-        _durations.step.in_(bindparam("steps", expanding=True)),
-        # What was removed still tells how long such a step takes.
-        _durations.shard >= 0,
-        _durations.bucket != UNKNOWN,
+        _durations.step.in_(names),
     )
-    .group_by(_durations.pipeline_id, _durations.step, _durations.bucket)
+
+
+_OF_PROCESSES = _counts(
+    _durations.pipeline_id.in_(_IDS), _durations.of == "PROCESS", _durations.step == ""
 )
 
 
 class Step(NamedTuple):
-    """A step of a pipeline."""
+    """A step of a pipeline; with None for its name, the whole process."""
 
     pipeline_id: str
-    name: str
+    name: str | None
+
+
+class NotKnown(Exception):
+    """It was not looked up lately."""
 
 
 class Usual:
-    """The 99th percentile of steps' successful runs, as of at most FRESH_SECONDS ago."""
+    """What the successful runs took, as of at most FRESH_SECONDS ago, where they are LEAST_RUNS."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[Step, tuple[float, timedelta | None]] = {}
+        self._known: dict[Step, tuple[float, Runtimes | None]] = {}
 
-    async def find(self, steps: Iterable[Step]) -> Mapping[Step, timedelta]:
-        """Those of the steps of which it is known. Raises Unavailable."""
+    def recall(self, step: Step) -> Runtimes | None:
+        """What is known of it without asking; None for too few runs. Raises NotKnown."""
+        if not self._is_fresh(step, asyncio.get_running_loop().time()):
+            raise NotKnown
+        return self._known[step][1]
+
+    async def find(self, steps: Iterable[Step]) -> Mapping[Step, Runtimes]:
+        """Those of the steps of which there are enough runs. Raises Unavailable."""
         now = asyncio.get_running_loop().time()
         wanted = set(steps)
-        stale = sorted(step for step in wanted if not self._is_fresh(step, now))
-        for first in range(0, len(stale), _STEPS_PER_QUERY):
-            part = stale[first : first + _STEPS_PER_QUERY]
-            counts = await self._count(part)
-            for step in part:
-                self._known.pop(step, None)
-                self._known[step] = (now, _usual(counts.get(step, {})))
+        stale = [step for step in wanted if not self._is_fresh(step, now)]
+        counts = await self._count(stale) if stale else {}
+        # Before the oldest are forgotten, which these may be.
+        found = {step: self._known[step][1] for step in wanted if step in self._known}
+        for step in stale:
+            self._known.pop(step, None)
+            found[step] = usual = _usual(counts.get(step, {}))
+            self._known[step] = (now, usual)
         while len(self._known) > MAX_STEPS:
             del self._known[next(iter(self._known))]
-        found = {step: self._known[step][1] for step in wanted if step in self._known}
         return {step: usual for step, usual in found.items() if usual is not None}
 
     def _is_fresh(self, step: Step, now: float) -> bool:
         return step in self._known and now - self._known[step][0] < FRESH_SECONDS
 
-    async def _count(self, steps: Iterable[Step]) -> Mapping[Step, dict[int, int]]:
-        wanted = {
-            "pipelines": sorted({step.pipeline_id for step in steps}),
-            "steps": sorted({step.name for step in steps}),
-        }
+    async def _count(self, wanted: Collection[Step]) -> Mapping[Step, dict[int, int]]:
         counts: dict[Step, dict[int, int]] = {}
         async with reading(self._database) as connection:
-            for pipeline_id, name, bucket, count in await connection.execute(_COUNTS, wanted):
-                counts.setdefault(Step(pipeline_id, name), {})[bucket] = int(count)
+            for statement in in_parts(list(_by_pipeline(wanted)), _of_steps):
+                for pipeline_id, name, bucket, count in await connection.execute(statement):
+                    counts.setdefault(Step(pipeline_id, name), {})[bucket] = int(count)
+            whole = sorted(step.pipeline_id for step in wanted if step.name is None)
+            for first in range(0, len(whole), _PIPELINES_PER_QUERY):
+                part = whole[first : first + _PIPELINES_PER_QUERY]
+                await _count_processes(connection, part, counts)
         return counts
 
 
-def _usual(counts: Mapping[int, int]) -> timedelta | None:
-    if sum(counts.values()) < LEAST_RUNS:
-        return None
-    return quantile(counts, SHARE)
+def _by_pipeline(steps: Iterable[Step]) -> Iterator[Steps]:
+    names: dict[str, list[str]] = {}
+    for step in steps:
+        if step.name is not None:
+            names.setdefault(step.pipeline_id, []).append(step.name)
+    for pipeline_id, of in names.items():
+        yield Steps(pipeline_id, tuple(of))
+
+
+async def _count_processes(
+    connection: AsyncConnection, pipeline_ids: Sequence[str], counts: dict[Step, dict[int, int]]
+) -> None:
+    found = await connection.execute(_OF_PROCESSES, {"ids": pipeline_ids})
+    for pipeline_id, _, bucket, count in found:
+        counts.setdefault(Step(pipeline_id, None), {})[bucket] = int(count)
+
+
+def _usual(counts: Mapping[int, int]) -> Runtimes | None:
+    runtimes = Runtimes.of(counts)
+    return None if runtimes.count < LEAST_RUNS else runtimes
+
+
+def overtime_after(usual: Runtimes) -> timedelta:
+    """What takes longer than this is in overtime."""
+    assert usual.p50 is not None
+    assert usual.p99 is not None, "what is usual rests on runs"
+    return max(
+        OVERTIME_SHARE * timedelta(seconds=usual.p99),
+        timedelta(seconds=usual.p50) + OVERTIME_AT_LEAST,
+    )

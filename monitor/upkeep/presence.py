@@ -20,6 +20,7 @@ from db.session import Database
 from monitor.errors import Unavailable
 from monitor.feed.condition import Condition, cause
 from monitor.reading.reads import reading
+from monitor.reading.statistics import Runtimes
 from monitor.reading.usual import Step, Usual
 from monitor.words import in_words
 from monitor.workers import Silence, judge_silence
@@ -139,7 +140,7 @@ class Presence:
         return steps
 
     def _allow(
-        self, in_hand: Sequence[Step], known: Mapping[Step, timedelta]
+        self, in_hand: Sequence[Step], known: Mapping[Step, Runtimes]
     ) -> tuple[timedelta, str]:
         """For how long a worker in these steps may be silent, and why."""
         if not in_hand:
@@ -147,14 +148,14 @@ class Presence:
             return allowed, f"between two steps it may be for up to {in_words(allowed)}"
         return max(self._allow_step(step, known.get(step)) for step in in_hand)
 
-    def _allow_step(self, step: Step, usual: timedelta | None) -> tuple[timedelta, str]:
-        if usual is None:
+    def _allow_step(self, step: Step, usual: Runtimes | None) -> tuple[timedelta, str]:
+        if usual is None or usual.p99 is None:
             allowed = max(self._limit, self._silent_step)
             reason = f"how long step {step.name} usually takes is not known yet"
             return allowed, f"{reason}, so it may be for up to {in_words(allowed)}"
-        return max(self._limit, PATIENCE * usual), (
-            f"step {step.name} usually takes up to {in_words(usual)}"
-        )
+        nearly_all = timedelta(seconds=usual.p99)
+        reason = f"step {step.name} usually takes up to {in_words(nearly_all)}"
+        return max(self._limit, PATIENCE * nearly_all), reason
 
     async def _watch(self, now: datetime) -> datetime:
         """Notes this look; since when there has been one without a break."""

@@ -39,7 +39,8 @@ class Needs:
     `processes` bring their worker along, `tasks` their process, `running_of` the running processes
     of these workers, `tasks_of` all tasks of these processes, which it removes: without details.
     Of `pipelines` only whether they are there. `failing`: those of the processes that are ended
-    with an error. `failures`: those that people make something of.
+    with an error. `failures`: those that people make something of. `alone` are processes and tasks
+    without what they belong to: whoever names a task there names its process, which is locked.
     `started`: those of the tasks that are started; in a process that ended, what its successor
     needs comes along.
     """
@@ -53,6 +54,7 @@ class Needs:
     tasks_of: Sequence[str] = ()
     failing: Sequence[str] = ()
     failures: Sequence[str] = ()
+    alone: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -146,14 +148,20 @@ async def _find_ids(
         for id_ in processes
         if id_ in parents and memory.is_due(worker_id := parents[id_], now)
     }
+    alone = {id_ for need in wanted for id_ in need.alone}
+    reported = {id_ for id_ in tasks if id_ in parents}
     return _Ids(
         workers=workers,
-        processes={id_ for id_ in processes if id_ in parents},
-        tasks={id_ for id_ in tasks if id_ in parents},
+        processes={id_ for id_ in processes if id_ in parents} | _of_kind("process", alone),
+        tasks=reported | _of_kind("task", alone),
         pipelines={id_ for need in wanted for id_ in need.pipelines},
         running_of={id_ for need in wanted for id_ in need.running_of},
         tasks_of=tasks_of,
     )
+
+
+def _of_kind(kind: str, ids: Iterable[str]) -> set[str]:
+    return {id_ for id_ in ids if kind_of(id_) == kind}
 
 
 async def _lock_workers(connection: AsyncConnection, loaded: Loaded, ids: _Ids) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import models
 from db.migrate import migrate
 from db.session import Database
-from db.upserts import write_rows
+from db.writes import write_rows
 from monitor.ids import failure_id, pipeline_id
 from monitor.slots import EVER_SECONDS, LONG_AGO
 from monitor.upkeep.failure_telling import FAILURES

@@ -176,3 +176,18 @@ async def assert_complete(database: Database) -> None:
         ]
         untold = text("SELECT count(DISTINCT pipeline_id) FROM pipeline_figures WHERE untold")
         assert await connection.scalar(untold) == len(NAMES)
+
+
+async def test_what_runs_is_due_to_be_looked_at_whether_it_is_in_overtime(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await left_by_0005(empty_database, monkeypatch)
+    await migrate(empty_database)
+    for table in (models.processes.c, models.tasks.c):
+        statement = select(table.status, table.started_at, table.overtime_due_at, table.overtime)
+        async with empty_database.reading() as connection:
+            found = (await connection.execute(statement)).all()
+        assert {row.status for row in found} > {"RUNNING"}
+        for row in found:
+            assert row.overtime_due_at == (row.started_at if row.status == "RUNNING" else None)
+            assert not row.overtime

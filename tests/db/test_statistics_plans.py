@@ -12,8 +12,8 @@ from app.seeding import seed_history
 from db import models
 from db.migrate import migrate
 from db.session import Database
+from monitor.reading.parts import Steps
 from monitor.reading.statistics import (
-    Steps,
     find_outcomes,
     find_runtimes,
     find_runtimes_by_slot,

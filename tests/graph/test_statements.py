@@ -15,10 +15,11 @@ from sqlalchemy import event
 from app.factory import create_app
 from app.settings import Settings
 from db.session import Database
-from monitor.entities import Entity, TaskDefinition
+from monitor.entities import Entity, TaskDefinition, Worker
 from tests.client import Client
 from tests.conftest import serving
 from tests.factories import register, run_all
+from tests.monitor.silence import ran_before
 from tests.stored import THEN, a_process, a_task, a_worker, store
 
 STEPS = (TaskDefinition("a", "v1"), TaskDefinition("b", "v1"))
@@ -286,3 +287,42 @@ def tables_of(statements: Sequence[str]) -> set[str]:
     """The tables that the statements read."""
     words = " ".join(statements).replace("`", "").split()
     return {after for word, after in pairwise(words) if word in ("FROM", "JOIN")}
+
+
+USUAL = """
+{ processes(first: 500) { edges { node {
+  overtime expectedEndAt usualRuntime { p50Seconds }
+  tasks { overtime usualRuntime { p50Seconds } }
+} } } }
+"""
+# The other way round, where no list of processes is loaded at once.
+USUAL_OF_TASKS = """
+{ tasks(first: 500) { edges { node { usualRuntime { count } process { expectedEndAt } } } } }
+"""
+
+
+@pytest.mark.parametrize(("query", "reads"), [(USUAL, 3), (USUAL_OF_TASKS, 3)])
+async def test_what_is_usual_of_500_pipelines_is_known_after_few_statements(
+    client: Client, database: Database, query: str, reads: int
+) -> None:
+    entities: list[Entity] = []
+    for number in range(500):
+        worker = a_worker(name=f"pipeline {number}", task_definitions=STEPS)
+        process = a_process(worker, started_at=THEN + timedelta(seconds=number))
+        entities += [worker, process]
+        at = process.started_at
+        entities += [a_task(process, name=step.name, created_at=at) for step in STEPS]
+    await store(database, *entities)
+    for known in (entities[0], worker):
+        assert isinstance(known, Worker)
+        for step_name in (None, "a", "b"):
+            await ran_before(database, known, step_name, *[100.0] * 5)
+    with counting() as first:
+        data = await client.graphql(query)
+    # Steps of pipelines that have the same ones are one statement, whole processes another.
+    assert len(first) <= reads + 2
+    assert len({str(edge) for edge in next(iter(data.values()))["edges"]}) > 1
+    with counting() as again:
+        await client.graphql(query)
+    assert len(again) == reads
+    assert not [statement for statement in again if "durations" in statement]

@@ -70,14 +70,18 @@ async def watch_since(database: Database, since: datetime, *, last_look_at: date
 
 
 async def ran_before(
-    database: Database, worker: Worker, step: str, *seconds: float, outcome: str = "succeeded"
+    database: Database,
+    worker: Worker,
+    step: str | None,
+    *seconds: float,
+    outcome: str = "succeeded",
 ) -> None:
-    """Runs of the step in the worker's pipeline took so long, an hour ago."""
+    """Runs of the step in the worker's pipeline (None: its processes) took so long, an hour ago."""
     slot_at = slot_start(datetime.now(UTC) - timedelta(hours=1), HOUR_SECONDS)
     key = {
         "pipeline_id": worker.pipeline_id,
-        "of": "TASK",
-        "step": step,
+        "of": "PROCESS" if step is None else "TASK",
+        "step": step or "",
         "slot_seconds": HOUR_SECONDS,
         "slot_at": slot_at,
         "version": worker.version,

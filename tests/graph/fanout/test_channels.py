@@ -28,6 +28,7 @@ from monitor.feed.memory import MemoryFeed
 from monitor.monitor import Monitor
 from monitor.processes import start_process
 from monitor.reading.filters import ProcessFilter
+from monitor.reading.usual import Usual
 from monitor.workers import register_worker
 from monitor.writing.transactions import Transactions
 from tests.tasks import stop
@@ -140,7 +141,9 @@ class Parts:
         self.transactions = Transactions(database, on_commit=lambda: None)
         self.live = Live(self.feed)
         self.engine = Engine(create_schema(), timeout_seconds=5)
-        self.channels = Channels(self.engine, Monitor(database, self.transactions, self.live))
+        self.channels = Channels(
+            self.engine, Monitor(database, self.transactions, self.live, Usual(database))
+        )
 
     async def follow(self, query: str, **variables: Any) -> Recorder:
         recorder = Recorder()
