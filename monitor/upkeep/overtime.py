@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from random import uniform
 from typing import Any
 
 from sqlalchemy import bindparam, literal, null, select
@@ -109,7 +110,8 @@ def _step(row: Any) -> Step:
 
 def _look_at(row: Any, known: Mapping[Step, Runtimes], now: datetime) -> Look:
     runtime = now - row.started_at
-    again_at = now + max(AGAIN_AFTER, AGAIN_SHARE * runtime)
+    # What started together need not be looked at together.
+    again_at = now + max(AGAIN_AFTER, AGAIN_SHARE * runtime) * uniform(1, 1.5)
     usual = known.get(_step(row))
     overtime = False
     if usual is not None and not row.overtime:
