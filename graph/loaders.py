@@ -12,10 +12,12 @@ from monitor.entities import Entity, Failure, Pipeline, Process, Task, Worker
 from monitor.errors import InvalidInput
 from monitor.monitor import Monitor
 from monitor.reading.audit import list_acts_on, list_subjects
+from monitor.reading.comparison import compare_versions
 from monitor.reading.details import Budget
 from monitor.reading.expected import Left, find_left
 from monitor.reading.failures import find_failures
 from monitor.reading.filters import Filter
+from monitor.reading.flaky import find_flaky_steps
 from monitor.reading.nested import (
     Owner,
     find_first_tasks,
@@ -86,6 +88,8 @@ class Loaders:
         self.runtimes_by_slot = _statistics(database, find_runtimes_by_slot)
         self.steps = _statistics(database, find_steps)
         self.versions = _statistics(database, find_versions)
+        self.comparisons = _statistics(database, compare_versions)
+        self.flaky_steps = _statistics(database, find_flaky_steps)
         self.outcomes = _statistics(database, find_outcomes)
         self.usual = DataLoader(self._load_usual)
         self.left = DataLoader(self._load_left)

@@ -16,6 +16,7 @@ from graph.orders import (
     WorkerOrder,
     convert_order,
 )
+from graph.types.comparison import VersionComparison
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts, WorkerCounts
 from graph.types.node import Node, TaskDefinition, define_tasks
@@ -26,6 +27,7 @@ from graph.types.nodes import (
 )
 from graph.types.rows import load_with_rows
 from graph.types.statistics import (
+    FlakyStep,
     Outcomes,
     RuntimePoint,
     RuntimeStatistics,
@@ -206,6 +208,26 @@ class Pipeline(Node):
             VersionStatistics.of(figures)
             for figures in await info.context.loaders.versions.load(key)
         ]
+
+    @strawberry.field(
+        description="One version against another, as they ended since then; left out: ever. What "
+        "was removed still counts. since: rounded down as of `steps`."
+    )
+    async def compare_versions(
+        self, info: GraphInfo, version: str, against: str, since: datetime | None = None
+    ) -> VersionComparison:
+        key = StatisticsKey(self.entity.id, (version, against, since))
+        return VersionComparison.of(await info.context.loaders.comparisons.load(key))
+
+    @strawberry.field(
+        description="Steps of the newest registration that, in one version, both failed and "
+        "succeeded at least 3 times within the last 7 days. Hours in which more than 80 % of all "
+        "processes of the installation that ended failed, of at least 5, are left out."
+    )
+    async def flaky_steps(self, info: GraphInfo) -> list[FlakyStep]:
+        names = tuple(definition.name for definition in self.entity.task_definitions)
+        key = StatisticsKey(Steps(self.entity.id, names), ())
+        return [FlakyStep.of(step) for step in await info.context.loaders.flaky_steps.load(key)]
 
     @strawberry.field(
         description="How its processes ended since then, whether or not they are kept. since: "

@@ -6,7 +6,7 @@ from typing import Self
 import strawberry
 
 from graph.types.figures import ProcessCounts
-from monitor.reading import statistics
+from monitor.reading import flaky, statistics
 from monitor.reading.versions import VersionFigures
 
 
@@ -69,6 +69,20 @@ class VersionStatistics:
             first_seen_at=figures.first_seen_at,
             counts=ProcessCounts.of(figures),
             runtime=RuntimeStatistics.of(figures.runtimes),
+        )
+
+
+@strawberry.type(description="How often a step of one version did either, within 7 days.")
+class FlakyStep:
+    name: str
+    version: str
+    succeeded: int
+    failed: int
+
+    @classmethod
+    def of(cls, step: flaky.FlakyStep) -> Self:
+        return cls(
+            name=step.name, version=step.version, succeeded=step.succeeded, failed=step.failed
         )
 
 

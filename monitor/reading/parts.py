@@ -21,20 +21,25 @@ class Steps(NamedTuple):
 
 
 def in_parts(
-    steps: Collection[Steps], make: Callable[[Sequence[str], Sequence[str]], Select[Any]]
+    steps: Collection[Steps],
+    make: Callable[[Sequence[str], Sequence[str]], Select[Any]],
+    *,
+    others: int = 0,
 ) -> Iterator[CompoundSelect[Any]]:
-    """The statements that find all of them; `make` selects steps by ids of pipelines and names.
+    """The statements that find all of them; `make` selects steps by ids of pipelines and names, and
+    by so many other values.
 
     One statement, unless they are thousands. Pipelines with the same names are asked for together.
     """
     parts: list[Select[Any]] = []
     values = 0
     for ids, names in _pairs(steps):
-        if parts and (len(parts) == _PARTS or values + len(ids) + len(names) > _VALUES):
+        more = len(ids) + len(names) + others
+        if parts and (len(parts) == _PARTS or values + more > _VALUES):
             yield union_all(*parts)
             parts, values = [], 0
         parts.append(make(ids, names))
-        values += len(ids) + len(names)
+        values += more
     if parts:
         yield union_all(*parts)
 

@@ -38,7 +38,7 @@ _VERSION: BindParameter[Any] = bindparam("version")
 _SUCCEEDED = func.sum(_durations.succeeded)
 _FAILED = func.sum(_durations.failed)
 # Hours and days, of which neither is kept where the other is; without what notes removals.
-_KEPT = (_durations.slot_seconds.in_([HOUR_SECONDS, DAY_SECONDS]), _durations.shard >= 0)
+KEPT = (_durations.slot_seconds.in_([HOUR_SECONDS, DAY_SECONDS]), _durations.shard >= 0)
 
 
 def _of_processes(*columns: Any) -> Select[Any]:
@@ -49,7 +49,7 @@ def _of_processes(*columns: Any) -> Select[Any]:
             _durations.pipeline_id.in_(_IDS),
             _durations.of == "PROCESS",
             _durations.step == "",
-            *_KEPT,
+            *KEPT,
             _durations.slot_at >= _SINCE,
         )
         .group_by(_durations.pipeline_id, *columns, _durations.bucket)
@@ -206,7 +206,7 @@ def _of_tasks(
         _durations.pipeline_id.in_(pipeline_ids),
         _durations.of == "TASK",
         _durations.step.in_(names),
-        *_KEPT,
+        *KEPT,
         _durations.slot_at >= _SINCE,
     )
     if version is not None:

@@ -117,7 +117,7 @@ async def keep(database: Database, worker: Worker, runs: Iterable[Run]) -> None:
 
 
 async def note(database: Database, tally: Tally) -> None:
-    """Adds what a tally has of pipelines."""
+    """Adds what a tally has of pipelines, and of all together."""
     keys = ("subject_id", "slot_seconds", "slot_at", "shard")
     durations = [
         dict(zip((*DURATION_KEYS, *DURATIONS), (*key, *counts), strict=True))
@@ -126,7 +126,7 @@ async def note(database: Database, tally: Tally) -> None:
     activity = [
         dict(zip((*keys, *ACTIVITY), (*key, *counts), strict=True))
         for key, counts in tally.activity.items()
-        if key[0].startswith("pipeline")
+        if not key[0].startswith("worker")
     ]
     async with database.writing() as connection:
         await write_rows(connection, models.durations, durations, add=DURATIONS)
