@@ -18,6 +18,7 @@ from monitor.reading.expected import Left, find_left
 from monitor.reading.failures import find_failures
 from monitor.reading.filters import Filter
 from monitor.reading.flaky import find_flaky_steps
+from monitor.reading.histograms import Step
 from monitor.reading.nested import (
     Owner,
     find_first_tasks,
@@ -34,7 +35,7 @@ from monitor.reading.statistics import (
     find_runtimes_by_slot,
     find_steps,
 )
-from monitor.reading.usual import Step, Usual
+from monitor.reading.usual import Usual
 from monitor.reading.versions import find_versions
 
 F = TypeVar("F")

@@ -9,8 +9,9 @@ from graph.execution.executor import NotAtHand
 from graph.types.statistics import RuntimeStatistics
 from monitor.entities import Process
 from monitor.reading.expected import end_of, steps_of
+from monitor.reading.histograms import Step
 from monitor.reading.statistics import Runtimes
-from monitor.reading.usual import NotKnown, Step
+from monitor.reading.usual import NotKnown
 
 T = TypeVar("T")
 NOT_LOADED: Final[Literal[False]] = False

@@ -10,10 +10,10 @@ from db import models
 from db.session import Database
 from monitor.entities import Process
 from monitor.errors import InvalidInput
+from monitor.reading.histograms import Step
 from monitor.reading.nested import MAX_TASKS
 from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
-from monitor.reading.usual import Step
 
 _task = models.tasks.c
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)

@@ -3,70 +3,48 @@ look, per row or per event.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import models
 from db.session import Database
 from monitor.entities import OVERTIME_AT_LEAST
-from monitor.histogram import UNKNOWN
-from monitor.reading.parts import Steps, in_parts
+from monitor.reading.histograms import Counts, Step, read_histograms
 from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
+from monitor.slots import HOUR_SECONDS, slot_start
 
 # So old may be what is said to be usual.
 FRESH_SECONDS = 5.0
+# History is long, and does not change: it is read again seldom; each time, what ended lately is.
+HISTORY_SECONDS = 600.0
+# Nothing is written any more of hours that are over for so long.
+SETTLED_AFTER = timedelta(hours=1)
 # It rests on at least so many successful runs.
 LEAST_RUNS = 5
-MAX_STEPS = 50_000
+# Some 2 kB each.
+MAX_STEPS = 20_000
 # What takes so many times what nearly all runs took is in overtime.
 OVERTIME_SHARE = 1.5
-_PIPELINES_PER_QUERY = 500
-
-_durations = models.durations.c
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-
-
-def _counts(*conditions: Any) -> Select[Any]:
-    by = (_durations.pipeline_id, _durations.step, _durations.bucket)
-    return (
-        select(*by, func.sum(_durations.succeeded))
-        .where(
-            *conditions,
-            # What was removed still tells how long such a thing takes.
-            _durations.shard >= 0,
-            _durations.bucket != UNKNOWN,
-        )
-        .group_by(*by)
-    )
-
-
-def _of_steps(pipeline_ids: Sequence[str], names: Sequence[str]) -> Select[Any]:
-    return _counts(
-        _durations.pipeline_id.in_(pipeline_ids),
-        _durations.of == "TASK",
-        _durations.step.in_(names),
-    )
-
-
-_OF_PROCESSES = _counts(
-    _durations.pipeline_id.in_(_IDS), _durations.of == "PROCESS", _durations.step == ""
-)
-
-
-class Step(NamedTuple):
-    """A step of a pipeline; with None for its name, the whole process."""
-
-    pipeline_id: str
-    name: str | None
 
 
 class NotKnown(Exception):
     """It was not looked up lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a step: what of it ended before an instant, as of when that was read in the
+    event loop's time, and what is usual, as of when.
+    """
+
+    history: Counts
+    until: datetime
+    history_at: float
+    usual: Runtimes | None
+    at: float
 
 
 class Usual:
@@ -74,64 +52,75 @@ class Usual:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[Step, tuple[float, Runtimes | None]] = {}
+        self._known: dict[Step, _Known] = {}
 
     def recall(self, step: Step) -> Runtimes | None:
         """What is known of it without asking; None for too few runs. Raises NotKnown."""
-        if not self._is_fresh(step, asyncio.get_running_loop().time()):
+        known = self._known.get(step)
+        if known is None or not _is_fresh(known, asyncio.get_running_loop().time()):
             raise NotKnown
-        return self._known[step][1]
+        return known.usual
 
     async def find(self, steps: Iterable[Step]) -> Mapping[Step, Runtimes]:
         """Those of the steps of which there are enough runs. Raises Unavailable."""
         now = asyncio.get_running_loop().time()
-        wanted = set(steps)
-        stale = [step for step in wanted if not self._is_fresh(step, now)]
-        counts = await self._count(stale) if stale else {}
-        # Before the oldest are forgotten, which these may be.
-        found = {step: self._known[step][1] for step in wanted if step in self._known}
-        for step in stale:
-            self._known.pop(step, None)
-            found[step] = usual = _usual(counts.get(step, {}))
-            self._known[step] = (now, usual)
-        while len(self._known) > MAX_STEPS:
-            del self._known[next(iter(self._known))]
+        found: dict[Step, Runtimes | None] = {}
+        new: set[Step] = set()
+        # By when the history that is known of them ends.
+        stale: dict[datetime, dict[Step, _Known]] = {}
+        for step in set(steps):
+            known = self._known.get(step)
+            if known is None or now - known.history_at >= HISTORY_SECONDS:
+                new.add(step)
+            elif _is_fresh(known, now):
+                found[step] = known.usual
+            else:
+                stale.setdefault(known.until, {})[step] = known
+        if new or stale:
+            async with reading(self._database) as connection:
+                found |= await self._read(connection, new, now)
+                for until, some in stale.items():
+                    found |= await self._renew(connection, some, until, now)
         return {step: usual for step, usual in found.items() if usual is not None}
 
-    def _is_fresh(self, step: Step, now: float) -> bool:
-        return step in self._known and now - self._known[step][0] < FRESH_SECONDS
+    async def _read(
+        self, connection: AsyncConnection, steps: Collection[Step], now: float
+    ) -> Mapping[Step, Runtimes | None]:
+        until = slot_start(datetime.now(UTC) - SETTLED_AFTER, HOUR_SECONDS)
+        read = await read_histograms(connection, steps, until, only_since=False)
+        return {
+            step: self._keep(step, _Known(of.before, until, now, _usual(*of), now))
+            for step, of in read.items()
+        }
 
-    async def _count(self, wanted: Collection[Step]) -> Mapping[Step, dict[int, int]]:
-        counts: dict[Step, dict[int, int]] = {}
-        async with reading(self._database) as connection:
-            for statement in in_parts(list(_by_pipeline(wanted)), _of_steps):
-                for pipeline_id, name, bucket, count in await connection.execute(statement):
-                    counts.setdefault(Step(pipeline_id, name), {})[bucket] = int(count)
-            whole = sorted(step.pipeline_id for step in wanted if step.name is None)
-            for first in range(0, len(whole), _PIPELINES_PER_QUERY):
-                part = whole[first : first + _PIPELINES_PER_QUERY]
-                await _count_processes(connection, part, counts)
-        return counts
+    async def _renew(
+        self, connection: AsyncConnection, stale: Mapping[Step, _Known], until: datetime, now: float
+    ) -> Mapping[Step, Runtimes | None]:
+        read = await read_histograms(connection, stale, until, only_since=True)
+        found = {}
+        for step, (_, since) in read.items():
+            known = stale[step]
+            usual = _usual(known.history, since)
+            found[step] = self._keep(step, replace(known, usual=usual, at=now))
+        return found
 
-
-def _by_pipeline(steps: Iterable[Step]) -> Iterator[Steps]:
-    names: dict[str, list[str]] = {}
-    for step in steps:
-        if step.name is not None:
-            names.setdefault(step.pipeline_id, []).append(step.name)
-    for pipeline_id, of in names.items():
-        yield Steps(pipeline_id, tuple(of))
-
-
-async def _count_processes(
-    connection: AsyncConnection, pipeline_ids: Sequence[str], counts: dict[Step, dict[int, int]]
-) -> None:
-    found = await connection.execute(_OF_PROCESSES, {"ids": pipeline_ids})
-    for pipeline_id, _, bucket, count in found:
-        counts.setdefault(Step(pipeline_id, None), {})[bucket] = int(count)
+    def _keep(self, step: Step, known: _Known) -> Runtimes | None:
+        """In the place of what was known for longest."""
+        self._known.pop(step, None)
+        self._known[step] = known
+        if len(self._known) > MAX_STEPS:
+            del self._known[next(iter(self._known))]
+        return known.usual
 
 
-def _usual(counts: Mapping[int, int]) -> Runtimes | None:
+def _is_fresh(known: _Known, now: float) -> bool:
+    return now - known.at < FRESH_SECONDS
+
+
+def _usual(history: Counts, lately: Counts) -> Runtimes | None:
+    counts = dict(history)
+    for bucket, count in lately.items():
+        counts[bucket] = counts.get(bucket, 0) + count
     runtimes = Runtimes.of(counts)
     return None if runtimes.count < LEAST_RUNS else runtimes
 

@@ -22,17 +22,19 @@ from monitor.entities import MICROSECOND
 from monitor.errors import InvalidInput, Unavailable
 from monitor.feed.condition import Condition, cause
 from monitor.overtime import Look, judge_overtime
+from monitor.reading.histograms import Step
 from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
-from monitor.reading.usual import Step, Usual, overtime_after
+from monitor.reading.usual import Usual, overtime_after
 from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)
 
 # What is in overtime is told within a second.
 LOOK_INTERVAL = timedelta(seconds=0.5)
-# A step locks so many processes; a report waits for it for some 30 ms at most.
-BATCH = 200
+# A step locks the processes of so many, and of as many tasks; a report waits for it for some 30 ms
+# at most.
+BATCH = 100
 # It is looked at again after this, and after so large a share of the time that it has run.
 AGAIN_AFTER = timedelta(minutes=1)
 AGAIN_SHARE = 0.1
@@ -84,15 +86,15 @@ class Overtime:
 
     async def look(self, now: datetime) -> None:
         """Looks at all that is due."""
-        for statement in (_DUE_PROCESSES, _DUE_TASKS):
-            while True:
-                async with reading(self._database) as connection:
-                    due = (await connection.execute(statement, {"now": now})).all()
-                if not due:
-                    break
-                known = await self._usual.find({_step(row) for row in due})
-                if not await self._judge([_look_at(row, known, now) for row in due]):
-                    break  # they ended meanwhile, or another replica was first
+        while True:
+            async with reading(self._database) as connection:
+                due = [*await connection.execute(_DUE_PROCESSES, {"now": now})]
+                due += await connection.execute(_DUE_TASKS, {"now": now})
+            if not due:
+                return
+            known = await self._usual.find({_step(row) for row in due})
+            if not await self._judge([_look_at(row, known, now) for row in due]):
+                return  # they ended meanwhile, or another replica was first
 
     async def _judge(self, looks: Sequence[Look]) -> int:
         try:

@@ -19,9 +19,10 @@ from db import models
 from db.session import Database
 from monitor.errors import Unavailable
 from monitor.feed.condition import Condition, cause
+from monitor.reading.histograms import Step
 from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
-from monitor.reading.usual import Step, Usual
+from monitor.reading.usual import Usual
 from monitor.words import in_words
 from monitor.workers import Silence, judge_silence
 from monitor.writing.transactions import Transactions

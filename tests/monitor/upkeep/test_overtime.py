@@ -124,7 +124,7 @@ async def test_of_fewer_than_five_successful_runs_nothing_is_said(
     for step in (None, "extract"):
         await ran_before(database, worker, step, *[1.5] * ENOUGH)
     # It is looked at again, the more seldom the longer it runs.
-    await look(database, later + timedelta(days=0.11))
+    await look(database, later + timedelta(days=0.16))
     assert (await process_of(database, process)).overtime
     assert (await task_of(database, task)).overtime
 

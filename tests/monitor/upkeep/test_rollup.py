@@ -15,7 +15,8 @@ from db.session import Database
 from monitor.entities import Process, ProcessStatus, Task, TaskDefinition, TaskStatus, Worker
 from monitor.errors import Unavailable
 from monitor.processes import remove_processes
-from monitor.reading.usual import Step, Usual
+from monitor.reading.histograms import Step
+from monitor.reading.usual import Usual
 from monitor.slots import DAY_SECONDS, HOUR_SECONDS, HOURS_KEPT, REMOVED_SHARD, oldest_hours
 from monitor.upkeep.counters import check_counters
 from monitor.upkeep.purging import Policy
