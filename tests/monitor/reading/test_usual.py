@@ -8,7 +8,7 @@ from sqlalchemy import text
 from db import models
 from db.migrate import migrate
 from db.session import Database
-from db.upserts import write_rows
+from db.writes import write_rows
 from monitor.histogram import bucket_of
 from monitor.reading.histograms import Step
 from monitor.reading.usual import NotKnown, Usual
