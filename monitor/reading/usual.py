@@ -24,7 +24,7 @@ HISTORY_SECONDS = 600.0
 SETTLED_AFTER = timedelta(hours=1)
 # It rests on at least so many successful runs.
 LEAST_RUNS = 5
-# Some 2 kB each.
+# Each has its history: a number for each bucket.
 MAX_STEPS = 20_000
 # What takes so many times what nearly all runs took is in overtime.
 OVERTIME_SHARE = 1.5

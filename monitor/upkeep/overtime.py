@@ -41,7 +41,7 @@ AGAIN_SHARE = 0.1
 
 _process, _task = models.processes.c, models.tasks.c
 _NOW: Any = bindparam("now", type_=models.UtcDateTime())
-_DUE_PROCESSES = (
+DUE_PROCESSES = (
     select(
         *(_process.id.label("process_id"), null().label("task_id"), _process.pipeline_id),
         *(null().label("name"), _process.started_at, _process.overtime_due_at),
@@ -51,7 +51,7 @@ _DUE_PROCESSES = (
     .order_by(_process.overtime_due_at, _process.id)
     .limit(BATCH)
 )
-_DUE_TASKS = (
+DUE_TASKS = (
     select(
         *(_task.process_id, _task.id.label("task_id"), _task.pipeline_id),
         *(_task.name, _task.started_at, _task.overtime_due_at),
@@ -88,8 +88,8 @@ class Overtime:
         """Looks at all that is due."""
         while True:
             async with reading(self._database) as connection:
-                due = [*await connection.execute(_DUE_PROCESSES, {"now": now})]
-                due += await connection.execute(_DUE_TASKS, {"now": now})
+                due = [*await connection.execute(DUE_PROCESSES, {"now": now})]
+                due += await connection.execute(DUE_TASKS, {"now": now})
             if not due:
                 return
             known = await self._usual.find({_step(row) for row in due})

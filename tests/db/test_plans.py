@@ -24,6 +24,7 @@ from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskF
 from monitor.reading.pages import Direction, Listing, Order, PageRequest
 from monitor.reading.pipelines import PIPELINES
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, page_statement
+from monitor.upkeep.overtime import DUE_PROCESSES, DUE_TASKS
 from monitor.upkeep.retention import OLD_ACTS
 from tests.servers import MariaDb
 
@@ -195,6 +196,14 @@ async def test_pages_of_the_audit_follow_an_index_without_sorting(history: Datab
             assert await faults_of(connection, statement) == []
         old = await faults_of(connection, OLD_ACTS.params(before=now))
         assert old == []
+
+
+async def test_what_is_due_for_overtime_is_found_by_an_index(history: Database) -> None:
+    faults_of = _faults_on_sqlite if history.is_sqlite else _faults_on_mariadb
+    async with history.reading() as connection:
+        for statement in (DUE_PROCESSES, DUE_TASKS):
+            due = statement.params(now=datetime.now(UTC))
+            assert await faults_of(connection, due) == []
 
 
 async def _fill_audit(database: Database, subjects: Sequence[str]) -> None:

@@ -247,7 +247,7 @@ async def test_large_details_of_many_steps_are_no_hindrance(database: Database) 
     assert (await task_of(database, tasks[-1])).overtime
 
 
-async def test_what_is_short_is_never_looked_at_and_the_rest_by_an_index(
+async def test_what_is_short_is_never_looked_at(
     database: Database, transactions: Transactions, worker: Worker
 ) -> None:
     process, _ = await begin(transactions, worker)
