@@ -214,6 +214,18 @@ def _create_sqlite_engine(url: URL, isolation_level: Any) -> AsyncEngine:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def roll_back(connection: Any, *_: object) -> None:
+        """SQLite keeps a closed connection open, with its locks, while one of its statements is
+        referred to, as by the traceback of who was cancelled in it.
+
+        The driver's thread does it, behind the statement, which is ended, and before it closes.
+        """
+        driver = connection.driver_connection
+        if driver._connection is not None:
+            driver._connection.interrupt()
+            driver._tx.put_nowait((None, driver._connection.rollback))
+
     if isolation_level != "AUTOCOMMIT":
 
         @event.listens_for(engine.sync_engine, "begin")
