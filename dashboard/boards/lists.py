@@ -1,6 +1,7 @@
 """A page of a list, as the API's keyset connections give it, and what changes in it."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 from dashboard.address import Start
@@ -9,6 +10,8 @@ from dashboard.boards.board import Board, Event, Subscription, newer
 from dashboard.boards.rows import Node, Row
 
 PAGE_SIZE = 100
+# The API has pages of 500.
+MOST_AT_ONCE = 500
 
 Filter = dict[str, Any]
 
@@ -123,6 +126,17 @@ class ListBoard(Board):
         was_there = self.nodes.pop(id_, None) is not None
         if was_there and self.next_start and len(self.nodes) < self._size:
             self.stale.set()  # the next ones fill it up
+
+    async def ask_for(self, api: Api, ids: Iterable[str], matching: Filter) -> list[Node]:
+        """Those of these that match, in full. Raises ApiGone."""
+        found: list[Node] = []
+        pending = list(ids)
+        while pending:
+            some, pending = pending[:MOST_AT_ONCE], pending[MOST_AT_ONCE:]
+            wanted = matching | {"ids": some}
+            data = await api.query(self.query, size=len(some), filter=wanted, **self.variables())
+            found += [edge["node"] for edge in data["page"]["edges"]]
+        return found
 
     def change(self, node: Node) -> None:
         """Another state of one on the page, which may belong on another page now."""

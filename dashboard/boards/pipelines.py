@@ -7,7 +7,7 @@ from dashboard.address import CONDITIONS, PipelineList, instant
 from dashboard.api import Api
 from dashboard.boards.board import Board, Event, Subscription
 from dashboard.boards.lists import PAGE_SIZE, Filter, ListBoard
-from dashboard.boards.rows import Node, Row, pipeline_row
+from dashboard.boards.rows import Node, Row, by_id, pipeline_row
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
@@ -72,10 +72,8 @@ class PipelinesBoard(ListBoard):
 
     async def complete(self, api: Api) -> None:
         told, self._told = self._told, set()
-        wanted = self.every() | {"ids": list(told)}
         # One may be told, and match no more.
-        data = await api.query(self.query, size=len(told), filter=wanted, **self.variables())
-        found = {edge["node"]["id"]: edge["node"] for edge in data["page"]["edges"]}
+        found = by_id(await self.ask_for(api, told, self.every()))
         for id_ in told:
             if id_ in found:
                 self.change(found[id_])

@@ -85,8 +85,8 @@ class ProcessBoard(Board):
         if event["kind"] == "REMOVED":
             self.process = None
         elif newer(self.process, event["node"]):
-            has_ended = event["node"]["endedAt"] and self.process and not self.process["endedAt"]
-            self.process = (self.process or {}) | event["node"]
-            if has_ended:
-                # Who ended it is not told with it.
+            before = self.process or {}
+            self.process = before | event["node"]
+            if any(before.get(name) != self.process[name] for name in ("endedAt", "stalled")):
+                # Who ended it, and what is made of its worker, is not told with it.
                 self.stale.set()

@@ -11,7 +11,8 @@ from dashboard.boards.rows import Node, Row, process_row
 class ProcessesBoard(ListBoard):
     """One page of processes: the newest first, or the failed ones before all others.
 
-    In a list of all, those that come new are asked for again: events do not name their pipeline.
+    Those that come new are asked for again, unless they are of a worker: events do not name their
+    pipeline.
     """
 
     query = "processes"
@@ -37,12 +38,13 @@ class ProcessesBoard(ListBoard):
             chosen["pipelineIds"] = [wanted.pipeline]
         if wanted.version:
             chosen["versions"] = [wanted.version]
+        since = [datetime.now(UTC) - self._period] if self._period else []
         if span := wanted.span:
             # The API leaves out the instant itself.
-            chosen["startedAfter"] = instant(span.since - timedelta(microseconds=1))
+            since.append(span.since - timedelta(microseconds=1))
             chosen["startedBefore"] = instant(span.until)
-        if self._period:
-            chosen["startedAfter"] = instant(datetime.now(UTC) - self._period)
+        if since:
+            chosen["startedAfter"] = instant(max(since))
         return chosen
 
     def parts(self) -> list[Filter]:
@@ -60,18 +62,15 @@ class ProcessesBoard(ListBoard):
 
     def take(self, node: Node) -> None:
         super().take(node)
-        if not (self._wanted.worker or self._wanted.pipeline):
+        if not self._wanted.worker:
             self._unnamed.add(node["id"])
             self.incomplete.set()
 
     async def complete(self, api: Api) -> None:
-        unnamed, self._unnamed = self._unnamed, set()
-        wanted = {"ids": list(unnamed)}
-        data = await api.query(self.query, size=len(unnamed), filter=wanted)
-        for edge in data["page"]["edges"]:
-            id_ = edge["node"]["id"]
-            if id_ in self.nodes:
-                self.nodes[id_] |= {"pipeline": edge["node"]["pipeline"]}
+        unnamed, self._unnamed = self._unnamed & self.nodes.keys(), set()
+        for node in await self.ask_for(api, unnamed, {}):
+            if node["id"] in self.nodes:
+                self.nodes[node["id"]] |= {"pipeline": node["pipeline"]}
 
     def age(self) -> bool:
         gone = [id_ for id_, node in self.nodes.items() if self._is_too_old(node)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 Node = dict[str, Any]
@@ -23,8 +24,8 @@ def pipeline_row(node: Node) -> Row:
         "status": pipeline_state(node),
         "running": node["counts"]["running"],
         "lost": counts["lost"],
-        "stalled": sum(run["stalled"] for run in runs),
-        "ended": next((_end(run) for run in runs if run["endedAt"]), None),
+        "stalled": node["stalledProcesses"],
+        "ended": _latest_end(runs, failing=node["failing"]),
         "ticks": [tick(run) for run in reversed(runs)],
         "share": outcomes["successRate"],
         "ends": outcomes["succeeded"] + outcomes["failed"],
@@ -56,8 +57,12 @@ def tick(run: Node) -> Row:
     }
 
 
-def _end(run: Node) -> Row:
-    return {"status": run["status"], "at": run["endedAt"]}
+def _latest_end(runs: list[Node], *, failing: bool) -> Row | None:
+    """Of what ended last; None where none of the latest did, or others started before these."""
+    last = max((run for run in runs if run["endedAt"]), key=itemgetter("endedAt"), default=None)
+    if last is None or failing is not (last["status"] == "ERROR"):
+        return None
+    return {"status": last["status"], "at": last["endedAt"]}
 
 
 def worker_row(node: Node) -> Row:

@@ -117,7 +117,7 @@ def _processes() -> html.Section:
             segments("state", "Status", _words(STATUSES)),
             choice("period", "Started within", [(word, WORDS[word]) for word in PERIODS]),
             choice("order", "Order", [(word, WORDS[word]) for word in ORDERS]),
-            *(chip("processes", name) for name in ("pipeline", "version")),
+            *(chip("processes", names) for names in ("pipeline", "version", "since until")),
         ],
         html.Div(id="worker-facts", className="facts worker-facts"),
         html.Div(table("processes", PROCESSES, "No process to show."), className="panel-body"),

@@ -6,7 +6,7 @@ from dash import html
 
 from dashboard.boards.pipelines import PipelineBoard
 from dashboard.boards.rows import Node, pipeline_state
-from dashboard.boards.runs import RunsBoard
+from dashboard.boards.runs import STEPS, RunsBoard
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.grid import outcomes_grid
 from dashboard.view.links import link
@@ -17,7 +17,7 @@ PIPELINE_PARTS = ("pipeline-facts", "pipeline-grid", "pipeline-steps", "pipeline
 
 def pipeline_parts(board: PipelineBoard, runs: RunsBoard | None) -> dict[str, Drawn]:
     """Everything but the chart, each drawn when something in it changed."""
-    beside = (runs.version, runs.is_loaded) if runs else None
+    beside = (runs.pipeline, runs.version, runs.is_loaded) if runs else None
     version = board.version
     return {
         "pipeline-facts": draw_once(board, "facts", version, lambda: _facts(board)),
@@ -106,6 +106,9 @@ def took(seconds: float | None) -> str:
 def _steps(pipeline: Node | None) -> Content:
     if not pipeline or not pipeline["steps"]:
         return []
+    steps = pipeline["steps"][:STEPS]
+    count = len(pipeline["steps"])
+    rest = [html.P(f"The first {STEPS} of {count:,} steps.")] if count > STEPS else []
     head = ("Step", "Ended", "Failed", "p50", "p95")
     return [
         html.H3("Steps, last 7 days"),
@@ -119,9 +122,10 @@ def _steps(pipeline: Node | None) -> Content:
                     took(step["runtime"]["p50Seconds"]),
                     took(step["runtime"]["p95Seconds"]),
                 )
-                for step in pipeline["steps"]
+                for step in steps
             ],
         ),
+        *rest,
     ]
 
 

@@ -4,15 +4,19 @@ from dash import html
 
 from dashboard.boards.board import Board
 from dashboard.boards.process import ProcessBoard
-from dashboard.boards.rows import Node, Row, state
+from dashboard.boards.rows import Node, Row, reason, state
 from dashboard.boards.runs import STEPS, RunsBoard
 from dashboard.view.comparison import comparison
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.failure import read_failure
 from dashboard.view.failure_section import failure_section
 from dashboard.view.links import link
-from dashboard.view.words import Content, act, badge, copy_button, moment, runtime, tail
+from dashboard.view.words import Content, act, ago, badge, copy_button, moment, runtime, tail
 
+RECOVERED = (
+    "Recovered: its worker never heard that it had started, and went on under the ids of the run "
+    "before. It was opened by its first report."
+)
 PROCESS_PARTS = ("facts", "failure", "comparison")
 
 
@@ -96,17 +100,20 @@ def _whose(board: ProcessBoard) -> Content:
 
 def _remarks(board: ProcessBoard, process: Node) -> Content:
     """What is out of the ordinary with it."""
-    said = []
+    said: list[Content] = []
     if process["stalled"]:
-        why = (board.worker or {}).get("livenessReason")
-        said.append(f"Stalled: its worker is lost{f' ({why})' if why else ''}.")
+        said.append(["Stalled: its worker is lost", *_why_lost(board.worker), "."])
     if process["recovered"]:
-        said.append(
-            "Recovered: its worker never heard that it had started, and went on under the ids of "
-            "the run before. It was opened by its first report."
-        )
+        said.append([RECOVERED])
     offered = [act("endProcess", board.id)] if process["stalled"] else []
-    return [*(html.P(text, className="remark") for text in said), *offered, *_acts(process)]
+    return [*(html.P(parts, className="remark") for parts in said), *offered, *_acts(process)]
+
+
+def _why_lost(worker: Node | None) -> Content:
+    """Since when it is silent, on which the browser counts, and why that is too long."""
+    if worker is None or worker["liveness"] != "LOST":
+        return []
+    return [", heard from ", ago(worker["lastSeenAt"]), f" ({reason(worker)})"]
 
 
 def _acts(process: Node) -> Content:

@@ -67,7 +67,7 @@ class View:
         """False when a process was named without what it belongs to, which is known by now."""
         if self.process is None or self.process.pipeline is None:
             return True
-        return self.runs is not None
+        return self.runs is not None and self.runs.pipeline == self.process.pipeline["id"]
 
     def _panels(self) -> dict[str, Board]:
         """The boards by the names of the panels that show them."""
@@ -108,6 +108,7 @@ class View:
         """Everything else that is shown, except what changes with time alone."""
         first = self.pipelines or self.workers
         shown = {
+            "search": self.address.search,
             "view": self.address.view,
             "pipeline": self.subject,
             "pipelineName": self._name_of_pipeline(),
@@ -136,8 +137,7 @@ class View:
         board = self.figures
         if not board.is_loaded:  # until then what was shown stays, with its title
             return {}
-        of_subject = self.has_page or self.address.view == "runs"
-        of_pipeline = self._name_of_pipeline() if of_subject and self.subject else None
+        of_pipeline = self._name_of_pipeline() if self.subject else None
         name = self._name_of_worker() or of_pipeline
         return {
             ("tiles", "children"): draw_once(board, "tiles", board.version, lambda: tiles(board)),

@@ -62,6 +62,7 @@ class Pipeline(Node):
     last_seen_at: datetime
     average_runtime_seconds: float | None
     failing: bool = strawberry.field(description="Its latest ended process failed.")
+    stalled_processes: int
     revision: int
 
     @classmethod
@@ -75,6 +76,7 @@ class Pipeline(Node):
             last_seen_at=pipeline.last_seen_at,
             average_runtime_seconds=pipeline.average_runtime_seconds,
             failing=pipeline.failing,
+            stalled_processes=pipeline.stalled,
             revision=pipeline.revision,
         )
 

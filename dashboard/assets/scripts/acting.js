@@ -20,6 +20,8 @@ const ACTS = {
   },
 };
 
+const RETRY_MILLISECONDS = 15_000;
+
 let role = null;
 let dialog = null;
 let asked = null; // what the dialog is about: { action, id, key }
@@ -39,10 +41,11 @@ async function learnRole() {
   try {
     const answer = await fetch("session");
     if (answer.ok) ({ role } = await answer.json());
+    offerActs();
   } catch {
-    // the dashboard is gone, which is said already; without a role nothing is offered
+    // The dashboard is gone, which is said already; without a role nothing is offered.
+    setTimeout(learnRole, RETRY_MILLISECONDS);
   }
-  offerActs();
 }
 
 learnRole();

@@ -1,15 +1,15 @@
 /* The address: which view it names, and how choices change it. */
 
-import { setProps, showAddress } from "./dash.js";
+import { setProps, showAddress, unchanged } from "./dash.js";
 import { askSpan } from "./span.js";
 
 // The controls, in the order that `fill` and `choose` have; the parameter of each, what it is when
 // nothing is chosen, and where the page begins that another choice has begin anew.
 const CONTROLS = [
   { name: "range", usual: "1h" },
-  { name: "name", usual: "", begin: "from" }, // of pipelines
+  { name: "name", usual: "", begin: "from", id: "pipeline-name" },
   { name: "show", usual: "all", begin: "from" },
-  { name: "name", usual: "", begin: "from" }, // of workers
+  { name: "name", usual: "", begin: "from", id: "worker-name" },
   { name: "presence", usual: "all", begin: "from" },
   { name: "status", usual: "all", begin: "start" },
   { name: "period", usual: "any", begin: "start" },
@@ -30,10 +30,10 @@ export function go(changes, options) {
   goTo(wanted, options);
 }
 
-/** Shows the view of a link; how long the time shown is stays. */
-export function follow(search) {
+/** Shows the view of a link; the time shown stays, unless the link is about another one. */
+export function follow(search, { now = false } = {}) {
   const wanted = new URLSearchParams(search);
-  for (const name of ["range", "since", "until"]) {
+  for (const name of now ? ["range"] : ["range", "since", "until"]) {
     const value = parameters().get(name);
     if (value && !wanted.get(name)) wanted.set(name, value);
   }
@@ -43,13 +43,22 @@ export function follow(search) {
 function goTo(wanted, { replace = false } = {}) {
   const text = wanted.toString();
   const search = text ? `?${text}` : "";
-  if (search === window.location.search) return;
+  // As it was written, it may look otherwise.
+  if (text === parameters().toString()) return;
   if (replace) history.replaceState(null, "", search || window.location.pathname);
   showAddress(search);
 }
 
-/** The values of the controls for an address. */
+/** The values of the controls for an address; a text that is being typed is further than that. */
 export function fill(search) {
+  const typed = document.activeElement?.id;
+  const values = valuesOf(search);
+  return values.map((value, index) =>
+    typed && CONTROLS[index].id === typed ? unchanged() : value
+  );
+}
+
+function valuesOf(search) {
   const address = new URLSearchParams(search || "");
   const values = CONTROLS.map(({ name, usual }) => address.get(name) || usual);
   if (address.get("since")) values[0] = CUSTOM;
@@ -58,7 +67,7 @@ export function fill(search) {
 
 /** Goes where the controls say that say something else than the address. */
 export function choose(...values) {
-  const said = fill(window.location.search);
+  const said = valuesOf(window.location.search);
   if (values[0] === CUSTOM && said[0] !== CUSTOM) {
     setProps("range", { value: said[0] });
     askSpan();
@@ -72,5 +81,5 @@ export function choose(...values) {
     if (begin) changes[begin] = null;
   });
   // Each letter of a name would be a step back.
-  go(changes, { replace: "name" in changes });
+  if (Object.keys(changes).length) go(changes, { replace: "name" in changes });
 }

@@ -59,13 +59,13 @@ async function ask() {
     const answer = await fetch(`find?text=${encodeURIComponent(text)}`);
     const told = await answer.json();
     if (number !== asked) return;
-    if (!answer.ok) throw new Error(told.detail);
-    draw(told.found);
-    found = text;
-  } catch (error) {
+    draw(told.found || []);
+    if (answer.ok) found = text;
+    else say(told.detail);
+  } catch {
     if (number !== asked) return;
     draw([]);
-    say(error.message || "The dashboard cannot be reached.");
+    say("The dashboard cannot be reached.");
   }
 }
 
@@ -101,6 +101,7 @@ function mark(option) {
 }
 
 function move(event) {
+  if (event.isComposing) return; // letters of another script, which the keys belong to
   const all = options();
   const at = all.indexOf(marked());
   if (event.key === "Enter") chooseMarked();

@@ -4,7 +4,7 @@ import { parameters } from "./address.js";
 import { draw } from "./chart.js";
 import { findGrid } from "./dash.js";
 import { markLoading } from "./loading.js";
-import { markPages, pipelineShown } from "./pages.js";
+import { markPages } from "./pages.js";
 import { DRAWN_MILLISECONDS, select } from "./selection.js";
 import { setTimes } from "./tasks.js";
 import { moveOn } from "./ticking.js";
@@ -18,10 +18,12 @@ export function show(shown, search) {
   setTimes(shown && shown.times);
   markLoading();
   const address = new URLSearchParams(search || "");
-  const place = placeOf(address, shown || {});
+  // What is said of another address has the names of that one.
+  const names = shown && shown.search === (search || "") ? shown : {};
+  const place = placeOf(address, names);
   document.title = [...place.names.toReversed(), "Process Monitor"].join(" · ");
-  setTimeout(settle, DRAWN_MILLISECONDS, place, shown);
-  return [trail(place, address), place.view, place.level];
+  setTimeout(settle, DRAWN_MILLISECONDS, place, names === shown ? shown : null);
+  return [trail(place, address, names.pipeline), place.view, place.level];
 }
 
 /** What is left to do once React has drawn it. */
@@ -44,27 +46,28 @@ function placeOf(address, { pipelineName, workerName }) {
   if (worker) names.push(workerName || "Worker");
   const level = process ? "2" : worker || isPipeline ? "1" : "0";
   if (process) names.push(`Run ${tail(process)}`);
-  return { root: view, view: isPipeline ? "pipeline" : view, level, names, worker, pipelineName };
+  const whose = worker ? workerName : pipelineName;
+  return { root: view, view: isPipeline ? "pipeline" : view, level, names, whose, worker, pipelineName };
 }
 
 const tail = (id) => `…${id.slice(-8)}`;
 
-function trail({ root, names }, address) {
+function trail({ root, names }, address, pipeline) {
   if (!names.length) return [];
   const crumbs = [crumb(VIEWS[root], root === "overview" ? {} : { view: root })];
   const last = names.length - 1;
   names.forEach((name, index) => {
-    const to = index === last ? null : backTo(address);
+    const to = index === last ? null : backTo(address, pipeline);
     crumbs.push(crumb(name, to));
   });
   return crumbs;
 }
 
-/** The parameters of the level before a process. */
-function backTo(address) {
+/** The parameters of the level before a process, which may have been named without its pipeline. */
+function backTo(address, pipeline) {
   const back = Object.fromEntries(address);
   delete back.process;
-  if (!back.worker && !back.pipeline && !back.view) back.pipeline = pipelineShown() || "";
+  if (!back.worker && !back.pipeline && !back.view) back.pipeline = pipeline || "";
   return back;
 }
 
@@ -75,8 +78,7 @@ function crumb(text, to) {
   return { type: "A", namespace: "dash_html_components", props };
 }
 
-function writeTitles({ view, worker, names, pipelineName }) {
-  const whose = view === "pipeline" || worker ? names[0] : pipelineName;
+function writeTitles({ view, whose }) {
   write("processes-title", whose ? `Runs of ${whose}` : "Runs");
   write("workers-title", view === "pipeline" && whose ? `Workers of ${whose}` : "Workers");
   write("pipeline-title", (view === "pipeline" && whose) || "Pipeline");

@@ -13,7 +13,8 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest('a[href^="?"]');
   if (link && isPlain(event)) {
     event.preventDefault();
-    follow(link.getAttribute("href"));
+    // The totals are of now, whatever span the chart shows.
+    follow(link.getAttribute("href"), { now: link.classList.contains("tile") });
     return;
   }
   const button = event.target.closest("[data-copy],[data-to],[data-drop]");

@@ -4,8 +4,8 @@ import { findGrid } from "./dash.js";
 
 // What in the address makes another list of them.
 const NAMES = {
-  pipelines: ["name", "show", "from"],
-  workers: ["pipeline", "name", "presence", "from"],
+  pipelines: ["view", "worker", "name", "show", "from"],
+  workers: ["view", "worker", "pipeline", "name", "presence", "from"],
   processes: [
     ...["view", "pipeline", "worker", "status", "period", "version", "order", "start"],
     ...["since", "until"],

@@ -1,5 +1,7 @@
 /* A span of time that somebody chooses by its ends. */
 
+const MOST_DAYS = 800; // as the server has it
+
 let dialog = null;
 let chosen = () => {};
 
@@ -11,6 +13,7 @@ export function onSpan(take) {
 /** Asks for the span. */
 export function askSpan() {
   dialog ??= build();
+  dialog.querySelector("output").textContent = "";
   dialog.showModal();
 }
 
@@ -38,9 +41,13 @@ function build() {
 function take(event) {
   const { since, until } = event.target.elements;
   const ends = [since, until].map(({ value }) => new Date(value));
-  if (ends[0] < ends[1]) chosen(...ends.map((end) => end.toISOString()));
-  else {
-    event.preventDefault();
-    dialog.querySelector("output").textContent = "It has to begin before it ends.";
-  }
+  const fault = faultOf(ends);
+  dialog.querySelector("output").textContent = fault;
+  if (fault) event.preventDefault();
+  else chosen(...ends.map((end) => end.toISOString()));
+}
+
+function faultOf([since, until]) {
+  if (since >= until) return "It has to begin before it ends.";
+  return until - since > MOST_DAYS * 86_400_000 ? `${MOST_DAYS} days at most.` : "";
 }

@@ -24,7 +24,10 @@ export const hourAndMinute = (date) =>
     : `${pad(date.getHours())}:${pad(date.getMinutes())}`;
 
 export const day = (date) =>
-  date.toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: zone() });
+  date.toLocaleDateString(undefined, { day: "numeric", month: "short", ...year(date), timeZone: zone() });
+
+// Of another year than this one it is said.
+const year = (of) => (date(of).slice(0, 4) === date(new Date(now())).slice(0, 4) ? {} : { year: "numeric" });
 
 const zone = () => (isUtc ? "UTC" : undefined);
 
