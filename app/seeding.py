@@ -34,7 +34,8 @@ SPAN = timedelta(days=30)
 # of the version before are not archived yet.
 RELEASED = timedelta(days=5)
 WORKERS_OF_A_PIPELINE = 3
-RUNS_PER_COMMIT = 500
+# The database ends a transaction in which nothing is said for some seconds.
+RUNS_PER_COMMIT = 100
 PROGRESS_SECONDS = 2.0
 # Any of them: only server processes must not queue for the same one.
 SHARD = 0
