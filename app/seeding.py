@@ -15,6 +15,7 @@ from itertools import islice
 from random import Random
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.demo_pipelines import Outcome, Pipeline, draw_run, next_version, pipeline_of
 from app.settings import Settings
@@ -34,8 +35,8 @@ SPAN = timedelta(days=30)
 # of the version before are not archived yet.
 RELEASED = timedelta(days=5)
 WORKERS_OF_A_PIPELINE = 3
-# The database ends a transaction in which nothing is said for some seconds.
 RUNS_PER_COMMIT = 100
+IDLE_SECONDS = 60
 PROGRESS_SECONDS = 2.0
 # Any of them: only server processes must not queue for the same one.
 SHARD = 0
@@ -98,12 +99,21 @@ async def seed_history(database: Database, *, processes: int, workers: int, rand
         count = min(RUNS_PER_COMMIT, processes - first)
         runs = [(_choose(random.choice(crews), at, random), at) for at in islice(starts, count)]
         async with database.writing() as connection:
+            await _take_its_time(connection)
             tx = Transaction(connection, memory=memory, shard=SHARD, now=since)
             await tx.load([Needs(workers=sorted({role.worker_id for role, _ in runs}))])
             for role, start in runs:
                 _run(tx, role, start, until, random)
             await tx.store(silently=True)
         progress.add(count)
+
+
+async def _take_its_time(connection: AsyncConnection) -> None:
+    """Has MariaDB keep the transaction while nothing is said, on a machine that stands still for
+    some seconds: reports are waited for by workers, this by nobody.
+    """
+    if connection.dialect.name != "sqlite":
+        await connection.exec_driver_sql(f"SET SESSION idle_transaction_timeout={IDLE_SECONDS}")
 
 
 async def _register_all(tx: Transaction, workers: int, since: datetime) -> Sequence[Crew]:
