@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -42,6 +42,7 @@ def encoded_events(count: int, worker: str) -> bytes:
         id="task_01a20a81-4634-70c0-933b-6a26ca16e7b3",
         process_id="process_01a20a81-4634-70c0-933b-6a26ca16e7b3",
         worker_id=worker,
+        pipeline_id="pipeline_1074352f-3219-899f-b9f8-7c660c083e4d",
         name="second step",
         version="v1.0",
         position=2,
@@ -176,14 +177,15 @@ async def measure(parts: Parts) -> list[Figure]:
     ):
         for number in range(ROUNDS):
             say(f"fan-out to {SUBSCRIBERS} sockets, round {number + 1} of {ROUNDS}")
-            for name, measured in (
+            measures: Sequence[tuple[str, Callable[[], Awaitable[float]]]] = (
                 ("ours", lambda: _ours(parts, url, server.port, everybody)),
                 ("bare", lambda: _bare(bare)),
                 ("yoga", lambda: _http_peer(yoga)),
                 ("stock", lambda: _http_peer(stock)),
                 ("alone", lambda: _ours(parts, url, server.port, alone)),
                 ("filters", lambda: _ours(parts, url, server.port, one_of_many)),
-            ):
+            )
+            for name, measured in measures:
                 rates.setdefault(name, []).append(await measured())
     median = {name: statistics.median(values) for name, values in rates.items()}
     deliveries = {name: value * SUBSCRIBERS for name, value in median.items()}

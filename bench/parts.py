@@ -63,6 +63,7 @@ class Parts:
         env = {"DATABASE_URL": database_url, "REDIS_URL": self.redis.url, "TOKEN": TOKEN}
         server = MonitorServer(self._folder / "monitor", env, "--workers", str(workers))
         server.start()
+        assert server.process is not None
         try:
             wait_until(
                 lambda: _listeners(server.port) == workers,

@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 
 def text_frame(text: bytes) -> bytes:
@@ -28,6 +29,9 @@ def init_message(token: str) -> bytes:
     return json.dumps(message).encode()
 
 
+Data = bytes
+
+
 @dataclass
 class Tally:
     """What all sockets of a group received."""
@@ -35,7 +39,7 @@ class Tally:
     bytes: int = 0
     chunks: int = 0
     closed: int = 0
-    on_data: Callable[[bytes], None] | None = None
+    on_data: "Callable[[Data], None] | None" = None
     last_at: float = field(default_factory=time.perf_counter)
 
 
@@ -52,10 +56,10 @@ class RawSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self.transport = transport  # type: ignore[assignment]  # uvloop's is no subclass
+        self.transport = opened = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         protocol = f"Sec-WebSocket-Protocol: {self._subprotocol}\r\n" if self._subprotocol else ""
         key = base64.b64encode(os.urandom(16)).decode()
-        self.transport.write(
+        opened.write(
             f"GET {self._path} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n{protocol}"
             "Sec-WebSocket-Version: 13\r\n\r\n".encode()
