@@ -8,6 +8,7 @@ ones: see `Mishap`.
 import asyncio
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -82,7 +83,7 @@ class Run:
     tasks: Sequence[str]
 
 
-class SimulatedWorker:
+class SimulatedWorker(ABC):
     """A program; what it does is done as `run` is awaited."""
 
     def __init__(
@@ -110,8 +111,9 @@ class SimulatedWorker:
                 await self._start(start)
             await self._work(self._random.uniform(*PAUSE_SECONDS))
 
+    @abstractmethod
     async def _start(self, start: int) -> None:
-        raise NotImplementedError
+        """What the program does each time: `start` counts them from 1."""
 
     async def _register(self, pipeline: Pipeline) -> None:
         steps = [{"name": step.name, "version": pipeline.version} for step in pipeline.steps]

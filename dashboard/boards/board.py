@@ -84,9 +84,9 @@ class Board(ABC):
     async def load(self, api: Api) -> None:
         """Asks for everything anew. Raises ApiGone."""
 
-    async def complete(self, api: Api) -> None:  # noqa: ARG002  # who asks for parts needs it
+    async def complete(self, api: Api) -> None:
         """Asks for the parts that were told too briefly; else for everything. Raises ApiGone."""
-        self.stale.set()
+        await self.load(api)
 
     def age(self) -> bool:
         """Lets go of what the clock took out of it; whether there was anything."""

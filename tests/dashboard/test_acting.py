@@ -107,6 +107,24 @@ async def test_an_administrator_archives_the_finished_workers_of_a_pipeline(
     await tab.close()
 
 
+async def test_an_administrator_archives_a_single_worker(
+    browser: Browser, guarded: DashboardServer, reporter: Reporter
+) -> None:
+    worker, other = (reporter.register("one-of-two") for _ in range(2))
+    tab = await sign_in(browser, guarded, ADMIN, f"?worker={worker}&name=one-of-two")
+    facts = tab.locator("#worker-facts")
+    await expect(facts).to_contain_text("Finished", timeout=LOST_MILLISECONDS)
+    await facts.get_by_role("button", name="Archive").click()
+    dialog = tab.get_by_role("dialog", name="Archive this worker?")
+    await dialog.get_by_role("button", name="Archive").click()
+    await expect(dialog).to_contain_text("1 worker was archived.")
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(row(tab, "workers", worker)).to_have_count(0)
+    await expect(row(tab, "workers", other)).to_be_visible()
+    await expect(facts).to_contain_text("archived")
+    await tab.close()
+
+
 async def test_others_are_offered_nothing(
     browser: Browser, guarded: DashboardServer, reporter: Reporter
 ) -> None:

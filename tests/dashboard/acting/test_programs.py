@@ -32,7 +32,7 @@ def stalled_process(http: httpx.Client) -> str:
     until = time.monotonic() + 30
     while not shown(http, process)["stalled"]:
         assert time.monotonic() < until, "it never stalled"
-        time.sleep(0.2)
+        time.sleep(0.2)  # another program, which gives no event
     return process
 
 

@@ -144,7 +144,7 @@ FROM_WPIPE = (
         sent(
             "HTTP Error 404: Not Found",
             f"{ETL}crawl.py:74 fetch",
-            "/root/.pyenv/versions/3.11.4/lib/python3.11/urllib/request.py:216 urlopen",
+            "/home/etl/.pyenv/versions/3.11.4/lib/python3.11/urllib/request.py:216 urlopen",
         ),
     ),
     group(
