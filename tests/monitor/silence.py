@@ -3,10 +3,11 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from db import models
 from db.session import Database
+from db.upserts import upsert
 from db.writes import write_rows
 from monitor.entities import Worker
 from monitor.histogram import bucket_of
@@ -62,11 +63,10 @@ async def make_silent(database: Database, worker_id: str, *, ago: timedelta) -> 
 
 
 async def watch_since(database: Database, since: datetime, *, last_look_at: datetime) -> None:
-    """A monitor that has looked from then until then."""
+    """A monitor that has looked from then until then; one that runs meanwhile may look, too."""
     watch = {"id": 1, "watching_since": since, "last_look_at": last_look_at}
     async with database.writing() as connection:
-        await connection.execute(models.watch.delete())
-        await connection.execute(insert(models.watch), [watch])
+        await connection.execute(upsert(models.watch, connection.dialect.name), [watch])
 
 
 async def ran_before(
