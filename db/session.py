@@ -163,8 +163,8 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
         pool_reset_on_return="rollback" if reads else None,
         pool_recycle=1800,
         pool_timeout=5,
-        pool_size=8,
-        max_overflow=8,
+        pool_size=16,
+        max_overflow=0,
         pool_use_lifo=True,
         connect_args={
             "async_creator_fn": connect_mariadb,

@@ -1,7 +1,7 @@
 """Statements of SQLAlchemy as text that is made once, with room for their values."""
 
 import re
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +17,10 @@ _LIST = re.compile(r"__\[POSTCOMPILE_\w+\]")
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+# What makes of a value one that the driver takes, by the names of the parameters.
+Processors = Mapping[str, Convert]
+# Pages of every list in every order and with every filter are some hundreds.
+MADE_FORMS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,20 @@ class Form:
     @classmethod
     @cache
     def of(cls, statement: Executable, dialect: Dialect) -> Self:
-        compiled = cast(Any, statement).compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)
+        """Of a statement that is a constant."""
+        compiled = _compile(statement, dialect)
+        return cls.of_compiled(statement, compiled, dialect, compiled.params)
+
+    @classmethod
+    def of_compiled(
+        cls, statement: Executable, compiled: SQLCompiler, dialect: Dialect, own: Values
+    ) -> Self:
         columns = list(statement.selected_columns) if isinstance(statement, Select) else []
         converters = [c.type.dialect_impl(dialect).result_processor(dialect, None) for c in columns]
         return cls(
             _LIST.sub("%s", compiled.string),
             list(compiled.positiontup or ()),
-            compiled.params,
+            own,
             _make_row([column.key or "" for column in columns]),
             [(place, convert) for place, convert in enumerate(converters) if convert is not None],
         )
@@ -58,8 +68,55 @@ class Form:
         return self.row(values)
 
 
+class _Made:
+    """Texts of statements that are made anew each time, known by what they consist of."""
+
+    def __init__(self) -> None:
+        self._forms: OrderedDict[Any, tuple[SQLCompiler, Form, Processors]] = OrderedDict()
+
+    def fill(self, statement: Select[Any], dialect: Dialect) -> tuple[Form, Values]:
+        # Not public, but what SQLAlchemy's own cache of compiled statements does.
+        key = statement._generate_cache_key()
+        assert key is not None, "all its parts say what they consist of"
+        known = self._forms.get((key.key, dialect))
+        if known is None:
+            compiled = _compile(statement, dialect, cache_key=key)
+            form = Form.of_compiled(statement, compiled, dialect, own={})
+            known = compiled, form, _processors(compiled, dialect)
+            self._forms[key.key, dialect] = known
+            if len(self._forms) > MADE_FORMS:
+                self._forms.popitem(last=False)
+        else:
+            self._forms.move_to_end((key.key, dialect))
+        compiled, form, processors = known
+        values = compiled.construct_params(extracted_parameters=key.bindparams)
+        for name, process in processors.items():
+            value = values[name]
+            values[name] = [*map(process, value)] if isinstance(value, list) else process(value)
+        return form, values
+
+
+form_of_made = _Made().fill
+
+
+def _compile(statement: Executable, dialect: Dialect, **options: Any) -> SQLCompiler:
+    compiled = cast(Any, statement).compile(dialect=dialect, **options)
+    assert isinstance(compiled, SQLCompiler)
+    return compiled
+
+
+def _processors(compiled: SQLCompiler, dialect: Dialect) -> Processors:
+    found = {
+        name: bind.type.dialect_impl(dialect).bind_processor(dialect)
+        for bind, name in compiled.bind_names.items()
+    }
+    return {name: process for name, process in found.items() if process is not None}
+
+
 def _written(value: Any, literal: Literal) -> str:
-    return ", ".join(map(literal, value)) if isinstance(value, list) else literal(value)
+    if not isinstance(value, list):
+        return literal(value)
+    return ", ".join(map(literal, value)) or "NULL"  # which nothing is in
 
 
 def _make_row(names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:

@@ -15,7 +15,8 @@ from db.session import Database
 from monitor.entities import Liveness, Worker
 from monitor.errors import InvalidInput, PipelineNotFound, WorkerNotFound
 from monitor.limits import ARCHIVED_WORKERS
-from monitor.reading.reads import WORKERS, find_by_ids, reading
+from monitor.reading.asking import reading
+from monitor.reading.reads import WORKERS, find_by_ids
 from monitor.workers import archive_workers
 from monitor.writing.loading import Needs
 from monitor.writing.operation import operation

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from asyncmy.cursors import Cursor
@@ -14,31 +15,60 @@ from db.session import Database
 _NEXT = re.compile(r";(?=SELECT |INSERT |UPDATE |DELETE )")
 
 
+# Set in the test's own context: what loops of the application send meanwhile is not counted.
+_counted: ContextVar[list[str] | None] = ContextVar("_counted", default=None)
+
+
 @contextmanager
-def statements_to(database: Database) -> Iterator[list[str]]:
-    """Everything that is sent to it inside the block, with its values."""
+def counting() -> Iterator[list[str]]:
+    """The statements that the requests inside the block send, where `note_counted` notes them."""
+    statements: list[str] = []
+    token = _counted.set(statements)
+    yield statements
+    _counted.reset(token)
+
+
+def note_counted(statement: str) -> None:
+    if (statements := _counted.get()) is not None:
+        statements.append(statement)
+
+
+@contextmanager
+def statements_to(database: Database, *, reads: bool = False) -> Iterator[list[str]]:
+    """Everything that is sent to it inside the block, or only what reads, with its values."""
     sent: list[str] = []
-    name, listener = _listener(database, sent)
-    engines = [engine.sync_engine for engine in (database.read_engine, database.write_engine)]
+    with noting_statements_to(database, sent.append, reads=reads):
+        yield sent
+
+
+@contextmanager
+def noting_statements_to(
+    database: Database, note: Callable[[str], None], *, reads: bool = False
+) -> Iterator[None]:
+    """Each is told, with its values, where it is sent."""
+    name, listener = _listener(database, note)
+    sending = [database.read_engine, *([] if reads else [database.write_engine])]
+    engines = [engine.sync_engine for engine in sending]
     for engine in engines:
         event.listen(engine, name, listener)
-    yield sent
+    yield
     for engine in engines:
         event.remove(engine, name, listener)
 
 
-def _listener(database: Database, sent: list[str]) -> tuple[str, Callable[..., None]]:
+def _listener(database: Database, note: Callable[[str], None]) -> tuple[str, Callable[..., None]]:
     """On MariaDB what the driver is given, since not all of it goes through SQLAlchemy."""
 
     class Noting(Cursor):
         async def execute(self, query: Any, args: Any = None) -> int:
-            sent.extend(f"{part} {args!r}" for part in _NEXT.split(query))
+            for part in _NEXT.split(query):
+                note(f"{part} {args!r}")
             return await super().execute(query, args)
 
-    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        sent.append(f"{statement} {parameters!r}")
+    def note_it(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        note(f"{statement} {parameters!r}")
 
     def have_it_noted(connection: Any, *_: Any) -> None:
         connection.driver_connection._cursor_cls = Noting
 
-    return ("before_cursor_execute", note) if database.is_sqlite else ("checkout", have_it_noted)
+    return ("before_cursor_execute", note_it) if database.is_sqlite else ("checkout", have_it_noted)

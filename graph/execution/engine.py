@@ -42,6 +42,7 @@ from graph.scalars import encode
 from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
 from monitor.feed.log import Cursor
 from monitor.limits import DETAILS_BYTES
+from monitor.reading.asking import asking_together
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,8 @@ class Engine:
             async with asyncio.timeout(self._timeout_seconds):
                 if prepared.asks_feed_cursor:
                     context.feed_cursor = str(Cursor(context.monitor.live.now()))
-                result = await self._execute(prepared, context, variables, operation_name)
+                with asking_together():
+                    result = await self._execute(prepared, context, variables, operation_name)
         except TimeoutError:
             limit = f"It took longer than {self._timeout_seconds:g} s"
             return {"data": None, "errors": [error_of(Unavailable(limit))]}

@@ -12,7 +12,7 @@ from db.lookups import Lookup, fetch_rows
 from db.session import Database
 from db.sizes import byte_length
 from monitor.feed.log import TURN_BYTES, TURN_ROWS
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 
 # So much of each of a turn's rows is no more than a turn: most come with the look at what waits.
 _SMALL_BYTES = TURN_BYTES // TURN_ROWS

@@ -9,7 +9,7 @@ from db import models
 from db.errors import is_conflict, is_unavailable
 from db.session import Database
 from monitor.errors import Unavailable
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 
 _NAME = select(models.installation.c.name)
 _EPOCH = select(models.feed_position.c.epoch)

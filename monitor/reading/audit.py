@@ -10,9 +10,10 @@ from sqlalchemy import Select, bindparam, select, union, union_all
 from db import models
 from db.session import Database
 from monitor.acts import Act
+from monitor.reading.asking import reading
 from monitor.reading.conditions import Condition, all_of, in_ids, in_values
 from monitor.reading.pages import Direction, Listing, Order, Page, PageRequest
-from monitor.reading.reads import page_parts, page_statement, reading
+from monitor.reading.reads import page_parts, page_statement
 
 NEWEST_FIRST = Order("ACTED_AT", Direction.DESC)
 # SQLite takes 500 parts in a statement.

@@ -23,8 +23,8 @@ from db.session import Database
 from monitor.errors import InvalidInput
 from monitor.limits import VERSION_LENGTH, check_text
 from monitor.reading import rows
+from monitor.reading.asking import reading
 from monitor.reading.parts import Steps, in_parts
-from monitor.reading.reads import reading
 from monitor.reading.samples import Sample, Shift
 from monitor.reading.statistics import KEPT, Ends
 from monitor.reading.windows import start_of_durations

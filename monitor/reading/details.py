@@ -4,12 +4,11 @@ Small ones come with their rows. Of the others only the size does, so that too m
 refused before any is loaded.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Column, ColumnElement, Select, bindparam, case, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.sizes import byte_length
@@ -20,6 +19,8 @@ from monitor.reading import rows
 from monitor.reading.pages import Listing
 
 T = TypeVar("T", Process, Task)
+# The rows of a statement for ids.
+Ask = Callable[[Select[Any], Sequence[str]], Awaitable[Sequence[Any]]]
 
 # Of as many tasks as one read may have, together less than the budget.
 SMALL_BYTES = 256
@@ -87,7 +88,7 @@ def details_of(row: Sequence[Any]) -> str | Unread | None:
 
 
 async def read_large(
-    connection: AsyncConnection, found: Iterable[Any], items: Iterable[Any], budget: Budget
+    ask: Ask, found: Iterable[Any], items: Iterable[Any], budget: Budget
 ) -> dict[str, Any]:
     """By id, those of these rows' entities whose details are not small, now with them.
 
@@ -101,7 +102,6 @@ async def read_large(
         statement, convert = _WHOLE[type(next(iter(large.values())))]
         ids = sorted(large)
         for start in range(0, len(ids), _IDS_AT_ONCE):
-            some = {"ids": ids[start : start + _IDS_AT_ONCE]}
-            for row in await connection.execute(statement, some):
+            for row in await ask(statement, ids[start : start + _IDS_AT_ONCE]):
                 large[row.id] = convert(row)
     return large

@@ -10,9 +10,9 @@ from db import models
 from db.session import Database
 from monitor.entities import Process
 from monitor.errors import InvalidInput
+from monitor.reading.asking import reading
 from monitor.reading.histograms import Step
 from monitor.reading.nested import MAX_TASKS
-from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
 
 _task = models.tasks.c

@@ -16,9 +16,10 @@ from db import models
 from db.lookups import fetch_rows
 from db.session import Database
 from monitor.entities import Entity, Failure, FailureStatus
+from monitor.reading.asking import reading
 from monitor.reading.conditions import Condition, all_of, contains, in_ids, is_part
 from monitor.reading.pages import Listing, Order, Page, PageRequest
-from monitor.reading.reads import page_statement, reading
+from monitor.reading.reads import page_statement
 from monitor.slots import EVER_SECONDS, LONG_AGO
 
 # In place of an instant: for ever.

@@ -11,15 +11,14 @@ from db.instants import microseconds_between
 from db.session import Database
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of
-from monitor.reading.reads import reading
+from monitor.reading.asking import ask, reading
 from monitor.reading.windows import slots_between, start_of_slot
 from monitor.slots import REMOVED_SHARD
 
 _MINUTE = 60
 _HOUR = 3600
-_TOTALS = select(
-    *(func.coalesce(func.sum(c), 0).label(c.name) for c in models.totals.c if c.name != "shard")
-)
+_TOTALS_NAMES = [column.name for column in models.totals.c if column.name != "shard"]
+_TOTALS = select(*(func.coalesce(func.sum(models.totals.c[name]), 0) for name in _TOTALS_NAMES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +68,8 @@ class Slot:
 
 async def get_totals(database: Database) -> Totals:
     """Workers and processes by status, from at most 17 rows."""
-    async with reading(database) as connection:
-        row = (await connection.execute(_TOTALS)).one()
-    return Totals(**{name: int(value) for name, value in row._mapping.items()})
+    ((*values,),) = await ask(database, _TOTALS, {})
+    return Totals(**{name: int(value) for name, value in zip(_TOTALS_NAMES, values, strict=True)})
 
 
 async def list_activity(

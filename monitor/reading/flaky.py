@@ -11,8 +11,8 @@ from sqlalchemy import BindParameter, Select, bindparam, func, select
 
 from db import models
 from db.session import Database
+from monitor.reading.asking import reading
 from monitor.reading.parts import Steps, in_parts
-from monitor.reading.reads import reading
 from monitor.slots import HOUR_SECONDS, slot_start
 
 # A step of one version that did both so often in this time. Hours are kept for longer.

@@ -10,6 +10,7 @@ from db import models
 from db.session import Database
 from monitor.entities import Process, Task, Worker
 from monitor.errors import InvalidInput
+from monitor.reading.asking import ask
 from monitor.reading.details import Budget
 from monitor.reading.filters import Filter
 from monitor.reading.pages import Direction, Listing, Order, Page, PageRequest
@@ -19,7 +20,6 @@ from monitor.reading.reads import (
     entities,
     joined,
     page_parts,
-    reading,
     whole,
     within,
 )
@@ -77,16 +77,14 @@ async def list_pages_by(
     ]
     listed = sum(map(len, matching.values().values())) + len(matching.ids or ())
     size = max(1, min(_PARTS, _PARAMETERS // (listed + _PARAMETERS_OF_A_PART)))
-    async with reading(database) as connection:
-        for start in range(0, len(parts), size):
-            statement = joined(read, parts[start : start + size])
-            for row in await connection.execute(statement):
-                found[getattr(row, f"{owner}_id")].append(row)
-        pages = {
-            owner_id: read.page(list_, order, request)
-            for owner_id, list_ in _sorted(listing, found, order, request).items()
-        }
-        return await whole(connection, found, pages, details)
+    for start in range(0, len(parts), size):
+        for row in await ask(database, joined(read, parts[start : start + size])):
+            found[getattr(row, f"{owner}_id")].append(row)
+    pages = {
+        owner_id: read.page(list_, order, request)
+        for owner_id, list_ in _sorted(listing, found, order, request).items()
+    }
+    return await whole(database, found, pages, details)
 
 
 def _sorted(
@@ -119,13 +117,10 @@ async def list_tasks_by_process(
     Raises InvalidInput when there are more than MAX_TASKS.
     """
     statement = _TASKS_BY_PROCESS[details is not None]
-    async with reading(database) as connection:
-        found = (await connection.execute(statement, {"ids": sorted(process_ids)})).all()
-        if len(found) > MAX_TASKS:
-            raise InvalidInput(
-                "tasks", f"are more than {MAX_TASKS}, ask for fewer processes at once"
-            )
-        listed = await entities(connection, TASKS, found, details)
+    found = await ask(database, statement, {"ids": process_ids})
+    if len(found) > MAX_TASKS:
+        raise InvalidInput("tasks", f"are more than {MAX_TASKS}, ask for fewer processes at once")
+    listed = await entities(database, TASKS, found, details)
     tasks: dict[str, list[Task]] = {process_id: [] for process_id in process_ids}
     for task in listed:
         tasks[task.process_id].append(task)
@@ -137,7 +132,6 @@ async def find_first_tasks(
 ) -> dict[str, Task]:
     """The task at position 1 of those of the processes that have tasks."""
     statement = _FIRST_TASKS[details is not None]
-    async with reading(database) as connection:
-        found = (await connection.execute(statement, {"ids": sorted(process_ids)})).all()
-        tasks = await entities(connection, TASKS, found, details)
+    found = await ask(database, statement, {"ids": process_ids})
+    tasks = await entities(database, TASKS, found, details)
     return {task.process_id: task for task in tasks}

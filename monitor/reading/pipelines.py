@@ -12,10 +12,11 @@ from db import models
 from db.session import Database
 from monitor.entities import Pipeline, fold
 from monitor.reading import rows
+from monitor.reading.asking import reading
 from monitor.reading.conditions import FAILING
 from monitor.reading.filters import PipelineFilter
 from monitor.reading.pages import Listing, Order, Page, PageRequest
-from monitor.reading.reads import page_statement, reading
+from monitor.reading.reads import page_statement
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _pipeline = models.pipelines.c

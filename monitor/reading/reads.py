@@ -6,22 +6,19 @@ used. Details are read where there is a budget for them, else left out; InvalidI
 they are more than that.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Select, bindparam, select, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
-from db.errors import DatabaseUnavailable
 from db.session import Database
 from monitor.entities import Process, Task, Worker, fold
-from monitor.errors import Unavailable
 from monitor.ids import kind_of
 from monitor.reading import rows
-from monitor.reading.details import Budget, detailed, read_large
+from monitor.reading.asking import ask
+from monitor.reading.details import Ask, Budget, detailed, read_large
 from monitor.reading.filters import Filter, ListFilter
 from monitor.reading.pages import Listing, Order, Page, PageRequest, split
 
@@ -100,29 +97,19 @@ _BY_ID = {
 _TASK_NAMES = select(_TASK.id, _TASK.name).where(_TASK.id.in_(_IDS))
 
 
-@asynccontextmanager
-async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
-    """A connection to read with. Raises Unavailable."""
-    try:
-        async with database.reading() as connection:
-            yield connection
-    except DatabaseUnavailable as error:
-        raise Unavailable from error
-
-
 def within(listing: Listing[T], details: Budget | None) -> Listing[T]:
     """The list to read: with details where there is a budget for them."""
     return listing if details is None else DETAILED[str(listing.id.table.name)]
 
 
 async def entities(
-    connection: AsyncConnection, listing: Listing[T], found: Sequence[Any], details: Budget | None
+    database: Database, listing: Listing[T], found: Sequence[Any], details: Budget | None
 ) -> list[T]:
     """The entities of rows that were selected with or without details."""
     items = [within(listing, details).convert(row) for row in found]
     if details is None:
         return items
-    large = await read_large(connection, found, items, details)
+    large = await read_large(_asking(database), found, items, details)
     return [large.get(item.id, item) for item in items] if large else items
 
 
@@ -134,9 +121,8 @@ async def find_by_ids(
     if not possible:
         return {}
     statement = _BY_ID[details is not None][str(listing.id.table.name)]
-    async with reading(database) as connection:
-        found = (await connection.execute(statement, {"ids": possible})).all()
-        items = await entities(connection, listing, found, details)
+    found = await ask(database, statement, {"ids": possible})
+    items = await entities(database, listing, found, details)
     return {item.id: item for item in items}
 
 
@@ -156,14 +142,13 @@ async def list_page(
     """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
     read = within(listing, details)
     statement = page_statement(read, matching, order, request)
-    async with reading(database) as connection:
-        found = (await connection.execute(statement)).all()
-        pages = {"": read.page(found, order, request)}
-        return (await whole(connection, {"": found}, pages, details))[""]
+    found = await ask(database, statement)
+    pages = {"": read.page(found, order, request)}
+    return (await whole(database, {"": found}, pages, details))[""]
 
 
 async def whole(
-    connection: AsyncConnection,
+    database: Database,
     found: Mapping[str, Sequence[Any]],
     pages: Mapping[str, Page[T]],
     details: Budget | None,
@@ -173,11 +158,18 @@ async def whole(
         return dict(pages)
     shown = [row for key, page in pages.items() for row in found[key][: len(page.items)]]
     listed = [item for page in pages.values() for item in page.items]
-    large = await read_large(connection, shown, listed, details)
+    large = await read_large(_asking(database), shown, listed, details)
     return {
         key: replace(page, items=[large.get(item.id, item) for item in page.items])
         for key, page in pages.items()
     }
+
+
+def _asking(database: Database) -> Ask:
+    async def find(statement: Select[Any], ids: Sequence[str]) -> Sequence[Any]:
+        return await ask(database, statement, {"ids": ids})
+
+    return find
 
 
 def page_statement(
@@ -225,9 +217,7 @@ async def find_task_names(database: Database, ids: Collection[str]) -> dict[str,
     """The names of those of the tasks that exist, without their (perhaps long) details."""
     if not ids:
         return {}
-    async with reading(database) as connection:
-        found = await connection.execute(_TASK_NAMES, {"ids": sorted(ids)})
-        return dict(found.all())
+    return dict(await ask(database, _TASK_NAMES, {"ids": ids}))
 
 
 async def list_slice(
@@ -243,6 +233,4 @@ async def list_slice(
     """`limit` rows behind `offset` rows: only for the legacy routes, which promise offsets."""
     statement = select(*within(listing, details).columns).where(matching.where())
     statement = statement.order_by(*listing.order_by(order)).limit(limit).offset(offset)
-    async with reading(database) as connection:
-        found = (await connection.execute(statement)).all()
-        return await entities(connection, listing, found, details)
+    return await entities(database, listing, await ask(database, statement), details)

@@ -18,8 +18,8 @@ from db.session import Database
 from monitor.errors import InvalidInput
 from monitor.histogram import UNKNOWN, quantile
 from monitor.limits import VERSION_LENGTH, check_text
+from monitor.reading.asking import reading
 from monitor.reading.parts import Steps, in_parts
-from monitor.reading.reads import reading
 from monitor.reading.windows import (
     MINUTES_KEPT,
     slots_between,

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.session import Database
 from monitor.entities import OVERTIME_AT_LEAST
+from monitor.reading.asking import reading
 from monitor.reading.histograms import Counts, Step, read_histograms
-from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
 from monitor.slots import HOUR_SECONDS, slot_start
 

@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, Select, bindparam, func, select
 
 from db import models
 from db.session import Database
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 from monitor.reading.statistics import PROCESSES_BY_VERSION, Ends, Runtimes
 from monitor.reading.windows import start_of_durations
 

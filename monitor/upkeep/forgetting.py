@@ -12,8 +12,8 @@ from db import models
 from db.errors import is_conflict
 from db.session import Database
 from monitor.events import ChangeKind, Event
+from monitor.reading.asking import reading
 from monitor.reading.failures import read_failures
-from monitor.reading.reads import reading
 from monitor.writing.storing import encode_in_parts
 
 STEP_FAILURES = 100

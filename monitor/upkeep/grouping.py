@@ -17,7 +17,7 @@ from db import models
 from db.session import Database
 from monitor.errors import Unavailable
 from monitor.processes import group_failed
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 from monitor.slots import LONG_AGO
 from monitor.writing.transactions import Transactions
 

@@ -22,8 +22,8 @@ from monitor.entities import MICROSECOND
 from monitor.errors import InvalidInput, Unavailable
 from monitor.feed.condition import Condition, cause
 from monitor.overtime import Look, judge_overtime
+from monitor.reading.asking import reading
 from monitor.reading.histograms import Step
-from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
 from monitor.reading.usual import Usual, overtime_after
 from monitor.writing.transactions import Transactions

@@ -19,8 +19,8 @@ from db import models
 from db.session import Database
 from monitor.errors import Unavailable
 from monitor.feed.condition import Condition, cause
+from monitor.reading.asking import reading
 from monitor.reading.histograms import Step
-from monitor.reading.reads import reading
 from monitor.reading.statistics import Runtimes
 from monitor.reading.usual import Usual
 from monitor.words import in_words

@@ -16,8 +16,8 @@ from sqlalchemy import Select, and_, delete, func, or_, select, true
 from db import models
 from db.session import Database
 from monitor.processes import remove_processes
+from monitor.reading.asking import reading
 from monitor.reading.conditions import Condition
-from monitor.reading.reads import reading
 from monitor.slots import SLOT_SECONDS
 from monitor.writing.transactions import Transactions
 

@@ -18,7 +18,7 @@ from db.maintenance import give_back_free_pages
 from db.session import Database
 from monitor.archiving import archive_idle
 from monitor.errors import Unavailable
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 from monitor.slots import oldest_hours
 from monitor.upkeep.forgetting import forget_failures
 from monitor.upkeep.purging import SLOT_MARGIN, Policy, forget_minutes, purge

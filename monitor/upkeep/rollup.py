@@ -20,7 +20,7 @@ from db.errors import CommitUnknown, is_conflict, is_unavailable, reason
 from db.session import Database
 from db.writes import write_rows
 from monitor.errors import Unavailable
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 from monitor.slots import DAY_SECONDS, HOUR_SECONDS, REMOVED_SHARD, slot_start
 from monitor.writing.tally import DURATIONS
 

@@ -36,8 +36,8 @@ from db.session import Database
 from monitor.entities import Pipeline
 from monitor.errors import Unavailable
 from monitor.events import ChangeKind, Event
+from monitor.reading.asking import reading
 from monitor.reading.pipelines import read_pipelines
-from monitor.reading.reads import reading
 from monitor.upkeep.moments import Standing, list_moments
 from monitor.writing.storing import encode_in_parts
 from monitor.writing.tally import EVER

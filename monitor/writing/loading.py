@@ -7,6 +7,7 @@ processes that report on the same worker queue up instead of deadlocking.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -192,7 +193,9 @@ async def _lock_and_read(connection: AsyncConnection, loaded: Loaded, ids: _Ids)
     # After those without details.
     found = {row[0]: rows.listed_task(row[:-2], details_of(row)) for row in tasks}
     budget = Budget(CARRIED_BYTES, _REFUSAL)
-    loaded.tasks |= found | await read_large(connection, tasks, found.values(), budget)
+    loaded.tasks |= found | await read_large(
+        partial(fetch_rows, connection), tasks, found.values(), budget
+    )
 
 
 async def _load_running_of_silent(connection: AsyncConnection, loaded: Loaded) -> None:

@@ -14,7 +14,7 @@ from monitor.monitor import Monitor
 from tests.client import Client, GraphQLErrors
 from tests.conftest import READ_TOKEN, serving
 from tests.factories import Run, end, register, report, start
-from tests.statements import statements_to
+from tests.statements import counting, note_counted, noting_statements_to
 
 WHOLE = """
   __typename id fingerprint step title status count firstSeenAt lastSeenAt firstVersion
@@ -147,7 +147,7 @@ async def test_the_failures_of_a_page_are_one_statement(client: Client, database
     worker = await register(client, "extract")
     for error in ("a lock", "a door", "a key"):
         await fail(client, worker, error)
-    with statements_to(database) as statements:
+    with noting_statements_to(database, note_counted), counting() as statements:
         found = await client.graphql(PROCESSES)
     assert len([s for s in statements if "FROM failures" in s]) == 1
     titles = [edge["node"]["failure"]["title"] for edge in found["processes"]["edges"]]

@@ -1,16 +1,12 @@
 """What a query costs the database: statements do not grow with rows, nor figures with history."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
 
 from app.factory import create_app
 from app.settings import Settings
@@ -20,34 +16,17 @@ from tests.client import Client
 from tests.conftest import serving
 from tests.factories import register, run_all
 from tests.monitor.silence import ran_before
+from tests.statements import counting, note_counted, noting_statements_to
 from tests.stored import THEN, a_process, a_task, a_worker, store
 
 STEPS = (TaskDefinition("a", "v1"), TaskDefinition("b", "v1"))
-# Set in the test's own context: what loops of the application send meanwhile is not counted.
-_counted: ContextVar[list[str] | None] = ContextVar("_counted", default=None)
-
-
-@contextmanager
-def counting() -> Iterator[list[str]]:
-    """The statements that the requests inside the block send."""
-    statements: list[str] = []
-    token = _counted.set(statements)
-    yield statements
-    _counted.reset(token)
-
-
-def _count(_: Any, __: Any, statement: str, *___: Any) -> None:
-    if (statements := _counted.get()) is not None:
-        statements.append(statement)
 
 
 @pytest.fixture
-def app(settings: Settings) -> FastAPI:
+def app(settings: Settings) -> Iterator[FastAPI]:
     app = create_app(settings)
-    database: Database = app.state.monitor.database
-    event.listen(database.read_engine.sync_engine, "before_cursor_execute", _count)
-    event.listen(database.write_engine.sync_engine, "before_cursor_execute", _count)
-    return app
+    with noting_statements_to(app.state.monitor.database, note_counted):
+        yield app
 
 
 @pytest.fixture

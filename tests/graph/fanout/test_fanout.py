@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
-from sqlalchemy import event
 
 from app.factory import create_app
 from app.settings import Settings
@@ -12,6 +11,7 @@ from tests.client import Client
 from tests.conftest import READ_TOKEN
 from tests.factories import Run, register, report, start
 from tests.graph.live import LiveServer, Socket, serving_live
+from tests.statements import statements_to
 
 QUERY = "subscription ($f: TaskFilter) { tasks(filter: $f) { kind task { id status } } }"
 
@@ -119,21 +119,15 @@ async def test_a_nested_field_is_loaded_once_per_event_however_many_follow(
 ) -> None:
     client, started = run
     query = "subscription { tasks { task { status process { worker { name } } } } }"
-    statements: list[str] = []
-    engine = server.monitor.database.read_engine.sync_engine
     async with Socket.open(server) as socket:
         for number in range(20):
             await socket.subscribe(query, str(number))
         await socket.settle(server, 20)
 
-        def note(_: object, __: object, statement: str, *___: object) -> None:
-            if "FROM workers" in statement and "workers.name" in statement:
-                statements.append(statement)
-
-        event.listen(engine, "before_cursor_execute", note)
-        await report(client, started.tasks[0], "start")
-        for _ in range(20):
-            assert (await socket.next_event())["tasks"]["task"]["process"]["worker"]
-        event.remove(engine, "before_cursor_execute", note)
+        with statements_to(server.monitor.database, reads=True) as sent:
+            await report(client, started.tasks[0], "start")
+            for _ in range(20):
+                assert (await socket.next_event())["tasks"]["task"]["process"]["worker"]
     # The process is told of by the same commit; the worker is not, and is loaded.
-    assert len(statements) == 1
+    loaded = [text for text in sent if "FROM workers" in text and "workers.name" in text]
+    assert len(loaded) == 1
