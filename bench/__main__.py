@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from bench import fanout, history, latency, memory, purge, reads, writes
+from bench import fanout, history, latency, memory, profile, purge, reads, writes
 from bench.parts import HERE, Parts, parts
 from bench.report import Figure, print_table, say, write_json
 
@@ -30,8 +30,17 @@ async def measure_all(names: list[str], servers: Parts) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*MEASURES, []], help="what to measure (all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        choices=[*MEASURES, "profile", []],
+        help="what to measure (all); or profile, where the time of a report goes",
+    )
     names = parser.parse_args().names or list(MEASURES)
+    if "profile" in names:
+        with parts() as servers:
+            uvloop.run(profile.profile(servers))
+        return
     if "fanout" in names and not (HERE / "node" / "node_modules").exists():
         say("installing the Node.js server to compare with")
         subprocess.run(["npm", "ci", "--loglevel=error"], cwd=HERE / "node", check=True)

@@ -7,6 +7,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from random import random
 from typing import Any
 
 from bench.parts import TOKEN, Parts
@@ -14,6 +17,9 @@ from bench.report import Figure, say
 
 WORKERS = 32
 SECONDS = 8.0
+SUCCESS = {"status": "success"}
+# In which processes fail.
+PLACES = 20
 TASKS = 3
 _HEAD = (
     "{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
@@ -61,7 +67,8 @@ class Connection:
 Post = Callable[[str, object], Awaitable[Any]]
 
 
-async def _worker(port: int, until: float, seconds: list[float]) -> None:
+async def kept(port: int, until: float, seconds: list[float]) -> None:
+    """Keeps its connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection = Connection(reader, writer)
     await _live(connection.post, until)
@@ -69,7 +76,7 @@ async def _worker(port: int, until: float, seconds: list[float]) -> None:
     seconds += connection.seconds
 
 
-async def _stranger(port: int, until: float, seconds: list[float]) -> None:
+async def stranger(port: int, until: float, seconds: list[float]) -> None:
     """Connects anew for each report, as the real client does."""
 
     async def post(path: str, body: object) -> Any:
@@ -83,15 +90,61 @@ async def _stranger(port: int, until: float, seconds: list[float]) -> None:
     await _live(post, until)
 
 
-async def _live(post: Post, until: float) -> None:
+async def _at(rate: float, port: int, until: float, seconds: list[float]) -> None:
+    """At this many reports a second, whether or not the ones before were answered late: what one
+    waits is counted from when it was due ("coordinated omission", Gil Tene).
+    """
+    connection = Connection(*await asyncio.open_connection("127.0.0.1", port))
+    due = time.perf_counter() + random() / rate
+
+    async def post(path: str, body: object) -> Any:
+        nonlocal due
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        answer = await connection.post(path, body)
+        seconds.append(time.perf_counter() - due)
+        due += 1 / rate
+        return answer
+
+    await _live(post, until)
+
+
+async def _failing(port: int, until: float, seconds: list[float]) -> None:
+    """Of its processes each tenth fails, in one of so many places."""
+    connection = Connection(*await asyncio.open_connection("127.0.0.1", port))
+    numbers = count(1)
+
+    def error() -> str:
+        number = next(numbers)
+        return json.dumps(_error(number // 10 % PLACES, number)) if number % 10 == 0 else ""
+
+    await _live(connection.post, until, error)
+    seconds += connection.seconds
+
+
+def _error(place: int, number: int) -> dict[str, Any]:
+    """As the real client tells of one."""
+    lines = {f"/srv/etl/load_{place}.py": "load", "/srv/etl/rows.py": "insert"}
+    frames = [{"file": file, "line": number, "method": name} for file, name in lines.items()]
+    message = f"row {number} of orders.csv is no order"
+    return {"task_name": "step 2", "error_traceback": frames, "error_message": message}
+
+
+def _nothing() -> str:
+    return ""
+
+
+async def _live(post: Post, until: float, error: Callable[[], str] = _nothing) -> None:
+    """Processes, one after the other; where `error` says something, the last step fails with it."""
     steps = [{"name": f"step {number}", "version": "v1.0"} for number in range(TASKS)]
     worker = await post("/matricula", {"name": "bench", "version": "v1.0", "tasks": steps})
     while time.perf_counter() < until:
-        process = await post("/newprocess", {"id": worker["id"]})
-        for son in process["sons"]:
-            await post("/actualizar_task", {"task_id": son["id"], "status": "start"})
-            await post("/actualizar_task", {"task_id": son["id"], "status": "success"})
-        await post("/endprocess", {"id": process["father"], "details": ""})
+        process, details = await post("/newprocess", {"id": worker["id"]}), error()
+        *sons, last = (son["id"] for son in process["sons"])
+        for id_ in (*sons, last):
+            await post("/actualizar_task", {"task_id": id_, "status": "start"})
+            end = {"status": "error", "details": details} if details and id_ == last else SUCCESS
+            await post("/actualizar_task", {"task_id": id_, **end})
+        await post("/endprocess", {"id": process["father"], "details": details})
 
 
 async def _heart(port: int, until: float, seconds: list[float]) -> None:
@@ -107,11 +160,13 @@ async def _heart(port: int, until: float, seconds: list[float]) -> None:
 Client = Callable[[int, float, list[float]], Awaitable[None]]
 
 
-async def load(port: int, client: Client = _worker, duration: float = SECONDS) -> Load:
+async def load(
+    port: int, client: Client = kept, duration: float = SECONDS, *, workers: int = WORKERS
+) -> Load:
     """What so many clients get done in so many seconds."""
     seconds: list[float] = []
     start = time.perf_counter()
-    await asyncio.gather(*(client(port, start + duration, seconds) for _ in range(WORKERS)))
+    await asyncio.gather(*(client(port, start + duration, seconds) for _ in range(workers)))
     elapsed = time.perf_counter() - start
     return Load(len(seconds) / elapsed, statistics.quantiles(seconds, n=100)[98])
 
@@ -121,19 +176,22 @@ async def measure(parts: Parts) -> list[Figure]:
     say(f"writes: {WORKERS} workers over REST")
     with parts.monitor(parts.new_database(), workers=2) as server:
         ours = await load(server.port)
-        strangers = await load(server.port, _stranger)
+        strangers = await load(server.port, stranger)
         hearts = await load(server.port, _heart)
+        failing = await load(server.port, _failing)
+        half = await load(server.port, partial(_at, ours.rate / 2 / WORKERS))
     with parts.peer("memory", "1") as (port, _):
         one = await load(port)
     with parts.peer("memory", "2", workers=2) as (port, _):
         two = await load(port)
-        two_strangers = await load(port, _stranger)
+        two_strangers = await load(port, stranger)
     life = f"REST life of processes, {WORKERS} workers"
     return [
         Figure(life, "/s", ours.rate, 2_500),
         Figure(life, "/s", ours.rate, 0.3, "FastAPI from memory, 1 process", one.rate),
-        Figure(life, "/s", ours.rate, 0.3, "FastAPI from memory, 2 processes", two.rate),
+        Figure(life, "/s", ours.rate, 0.4, "FastAPI from memory, 2 processes", two.rate),
         Figure("the same, p99", "ms", ours.p99 * 1e3, 100, lower_is_better=True),
+        Figure("the same at half this rate, p99", "ms", half.p99 * 1e3, 15, lower_is_better=True),
         Figure(
             "a connection each",
             "/s",
@@ -142,6 +200,7 @@ async def measure(parts: Parts) -> list[Figure]:
             "FastAPI from memory, 2 processes",
             two_strangers.rate,
         ),
+        Figure("a tenth of them failing", "/s", failing.rate, 0.9, "none", ours.rate),
         Figure("heartbeats", "/s", hearts.rate, 4_000),
     ]
 

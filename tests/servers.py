@@ -158,6 +158,12 @@ class MariaDb:
         self._process = self._stack.enter_context(running(command, log=log, user=self._user))
         wait_until(lambda: _listens(self.port), "MariaDB", log, self._process)
 
+    @property
+    def pid(self) -> int:
+        """Of the server that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         self._stack.close()
 
@@ -230,6 +236,12 @@ class RedisServer:
     def command(self, *words: str) -> str:
         """What the command line client says to a command."""
         return redis_command(self.port, *words)
+
+    @property
+    def pid(self) -> int:
+        """Of the server that runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self) -> None:
         self._stack.close()
