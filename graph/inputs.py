@@ -166,12 +166,17 @@ class TaskFilter:
         )
 
 
-@strawberry.input(description="titleContains: in any case.")
+@strawberry.input(
+    description="titleContains: in any case. firstSeenSince: from then on. firstSeenBefore: before "
+    "then."
+)
 class FailureFilter:
     ids: list[strawberry.ID] | None = None
     pipeline_ids: list[strawberry.ID] | None = None
     status: list[FailureStatus] | None = None
     title_contains: str | None = None
+    first_seen_since: datetime | None = None
+    first_seen_before: datetime | None = None
 
     def convert(self) -> failures.FailureFilter:
         return failures.FailureFilter(
@@ -179,6 +184,8 @@ class FailureFilter:
             pipeline_ids=_values("pipelineIds", self.pipeline_ids),
             status=_values("status", self.status),
             title_contains=self.title_contains,
+            first_seen_since=self.first_seen_since,
+            first_seen_before=self.first_seen_before,
         )
 
 

@@ -25,6 +25,7 @@ from monitor.reading.nested import (
     list_pages_by,
     list_tasks_by_process,
 )
+from monitor.reading.occurrences import find_occurrences
 from monitor.reading.pages import Listing, Order, Page, PageRequest
 from monitor.reading.pipelines import find_pipelines
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, find_by_ids
@@ -92,6 +93,7 @@ class Loaders:
         self.comparisons = _statistics(database, compare_versions)
         self.flaky_steps = _statistics(database, find_flaky_steps)
         self.outcomes = _statistics(database, find_outcomes)
+        self.occurrences = _statistics(database, find_occurrences)
         self.usual = DataLoader(self._load_usual)
         self.left = DataLoader(self._load_left)
         self.acts_on = DataLoader(self._load_acts_on)

@@ -19,11 +19,11 @@ class Run:
     tasks: list[str]
 
 
-async def register(client: Client, *steps: str, name: str = "worker") -> str:
+async def register(client: Client, *steps: str, name: str = "worker", version: str = "v1.0") -> str:
     """The id of a new worker with these steps."""
     body = {
         "name": name,
-        "version": "v1.0",
+        "version": version,
         "tasks": [{"name": step, "version": "v1.0"} for step in steps],
     }
     response = await client.post("/matricula", body)

@@ -34,6 +34,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from monitor.reading.occurrences import MAX_OCCURRENCE_SLOTS
 from monitor.reading.pages import MAX_PAGE_SIZE, PAGE_SIZE
 from monitor.reading.windows import MAX_SLOTS
 
@@ -58,6 +59,7 @@ _LIST_SIZES = {
     ("Pipeline", "steps"): 10,
     ("Pipeline", "versions"): 10,
     ("Pipeline", "runtimes"): MAX_SLOTS,
+    ("Failure", "occurrences"): MAX_OCCURRENCE_SLOTS,
     ("__Schema", "types"): 60,
     ("__Type", "fields"): 8,
     ("__Type", "inputFields"): 3,

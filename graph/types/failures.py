@@ -7,7 +7,7 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.execution.selection import details_asked
-from graph.loaders import PageKey
+from graph.loaders import PageKey, StatisticsKey
 from graph.orders import PROCESSES_BY_DEFAULT
 from graph.types.audit import AUDIT_OF_NODE, AuditEntry, audit_of_node
 from graph.types.connections import Connection
@@ -15,6 +15,7 @@ from graph.types.node import Node
 from graph.types.nodes import Process, find_pipeline, find_process
 from graph.types.pipelines import Pipeline
 from graph.types.rows import load_with_rows
+from graph.types.statistics import OccurrencePoint
 from monitor import entities
 from monitor.entities import FailureStatus
 from monitor.reading import filters
@@ -96,6 +97,22 @@ class Failure(Node):
         details = details_asked(info, "edges", "node") > 0
         page = await info.context.loaders.runs(details=details).process_pages.load(key)
         return await load_with_rows(page, info)
+
+    @strawberry.field(
+        description="How often it was seen over time, also in processes that are removed by now: "
+        "oldest slot first, empty ones included, at most 169. Slots begin at multiples of "
+        "slotSeconds, which is a multiple of 3,600."
+    )
+    async def occurrences(
+        self,
+        info: GraphInfo,
+        since: datetime,
+        until: datetime | None = None,
+        slot_seconds: int = 3600,
+    ) -> list[OccurrencePoint]:
+        key = StatisticsKey(self.id, (since, until, slot_seconds))
+        slots = await info.context.loaders.occurrences.load(key)
+        return [OccurrencePoint.of(slot) for slot in slots]
 
 
 async def find_failure(info: GraphInfo, id_: str | None) -> Failure | None:

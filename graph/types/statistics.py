@@ -6,7 +6,7 @@ from typing import Self
 import strawberry
 
 from graph.types.figures import ProcessCounts
-from monitor.reading import flaky, statistics
+from monitor.reading import flaky, occurrences, statistics
 from monitor.reading.versions import VersionFigures
 
 
@@ -109,3 +109,16 @@ class RuntimePoint:
     @classmethod
     def of(cls, slot: statistics.RuntimeSlot) -> Self:
         return cls(at=slot.at, runtime=RuntimeStatistics.of(slot.runtimes))
+
+
+@strawberry.type(description="How often a failure was seen in one slot of time.")
+class OccurrencePoint:
+    at: datetime
+    count: int
+    last_version: str | None = strawberry.field(
+        description="Of the process that ended last in it; null where none did."
+    )
+
+    @classmethod
+    def of(cls, slot: occurrences.OccurrenceSlot) -> Self:
+        return cls(at=slot.at, count=slot.count, last_version=slot.last_version)

@@ -4,7 +4,7 @@ Figures are of the moment. Lists are in the order that followers were told last,
 so behind: replicas would queue for the row that each failed process changed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -106,7 +106,10 @@ def status_of(
 
 @dataclass(frozen=True, slots=True)
 class FailureFilter:
-    """Which failures; `title_contains` ignores case."""
+    """Which failures; `title_contains` ignores case.
+
+    First seen from one instant on (`first_seen_since`), or before another.
+    """
 
     EVERY: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
@@ -114,6 +117,8 @@ class FailureFilter:
     pipeline_ids: Sequence[str] | None = None
     status: Sequence[FailureStatus] | None = None
     title_contains: str | None = None
+    first_seen_since: datetime | None = None
+    first_seen_before: datetime | None = None
 
     @property
     def is_bounded(self) -> bool:
@@ -130,7 +135,15 @@ class FailureFilter:
             in_ids(_failure.pipeline_id, self.pipeline_ids),
             None if self.status is None else _has_status(self.status, datetime.now(UTC)),
             contains(_failure.title_folded, self.title_contains),
+            *self._first_seen(_failure.first_seen_at),
         )
+
+    def _first_seen(self, at: Any) -> Iterator[Any]:
+        """What is to hold of an instant, or of the column that has it."""
+        if self.first_seen_since is not None:
+            yield at >= self.first_seen_since
+        if self.first_seen_before is not None:
+            yield at < self.first_seen_before
 
     @property
     def is_steady(self) -> bool:
@@ -143,6 +156,7 @@ class FailureFilter:
             and (self.pipeline_ids is None or entity.pipeline_id in self.pipeline_ids)
             and (self.status is None or entity.status in self.status)
             and is_part(self.title_contains, entity.title)
+            and all(self._first_seen(entity.first_seen_at))
         )
 
 

@@ -42,11 +42,13 @@ class Slots:
         return self.first + timedelta(seconds=self.seconds * self.count)
 
 
-def slots_between(since: datetime, until: datetime, slot_seconds: int) -> Slots:
+def slots_between(
+    since: datetime, until: datetime, slot_seconds: int, most: int = MAX_SLOTS
+) -> Slots:
     """From the slot that `since` lies in to the last that begins before `until`.
 
-    They begin at multiples of their length since the Unix epoch. Raises InvalidInput for more than
-    MAX_SLOTS of them, or `until` before `since`.
+    They begin at multiples of their length since the Unix epoch. Raises InvalidInput for more of
+    them than `most`, or `until` before `since`.
     """
     if until < since:
         raise InvalidInput("until", "lies before since")
@@ -56,8 +58,8 @@ def slots_between(since: datetime, until: datetime, slot_seconds: int) -> Slots:
         first + timedelta(seconds=slot_seconds * count)
     except (OverflowError, ValueError, OSError) as error:
         raise InvalidInput("since", "is out of range, or until is") from error
-    if count > MAX_SLOTS:
-        raise InvalidInput("slotSeconds", f"makes {count} slots, at most {MAX_SLOTS}")
+    if count > most:
+        raise InvalidInput("slotSeconds", f"makes {count} slots, at most {most}")
     return Slots(first, slot_seconds, count)
 
 

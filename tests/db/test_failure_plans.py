@@ -1,6 +1,6 @@
 """What is looked for all the time among many failures is found by an index, on both databases."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,11 @@ from db.migrate import migrate
 from db.session import Database
 from db.writes import write_rows
 from monitor.ids import failure_id, pipeline_id
+from monitor.reading.failures import FAILURES as FAILURES_LISTED
+from monitor.reading.failures import FailureFilter
+from monitor.reading.occurrences import occurrences_statement
+from monitor.reading.pages import Direction, Order, PageRequest
+from monitor.reading.reads import page_statement
 from monitor.slots import EVER_SECONDS, LONG_AGO
 from monitor.upkeep.failure_telling import FAILURES
 from monitor.upkeep.forgetting import SILENT
@@ -88,13 +93,39 @@ async def test_no_look_reads_all_failures(history: Database, what: str) -> None:
         assert await _whole_tables(connection, statement.params(given.get(what, {}))) == []
 
 
+@pytest.mark.parametrize("slot_seconds", [3600, 86_400])
+async def test_when_failures_were_seen_is_read_by_their_ids(
+    history: Database, slot_seconds: int
+) -> None:
+    statement = occurrences_statement(
+        NOW - timedelta(days=7), NOW, slot_seconds, sqlite=history.is_sqlite
+    )
+    ids = [failure_id(f"v1:{number}") for number in range(100)]
+    async with history.reading() as connection:
+        assert await _whole_tables(connection, statement.params(ids=ids)) == []
+
+
+@pytest.mark.parametrize("of", [None, [pipeline_id("7")]])
+async def test_new_failures_are_found_by_when_they_were_first_seen(
+    history: Database, of: list[str] | None
+) -> None:
+    new = FailureFilter(pipeline_ids=of, first_seen_since=NOW - timedelta(hours=24))
+    order = Order("FIRST_SEEN_AT", Direction.DESC)
+    statement = page_statement(FAILURES_LISTED, new, order, PageRequest(100))
+    async with history.reading() as connection:
+        found = await _explained(connection, statement)
+        if history.is_sqlite:
+            assert all("SEARCH failures USING INDEX" in row.detail for row in found)
+        else:
+            [row] = found
+            assert row.type == "range"
+            assert int(row.rows) < MANY / 10
+
+
 async def _whole_tables(connection: AsyncConnection, statement: Any) -> list[str]:
     """Steps that read a whole table, or a whole index."""
-    sqlite = connection.dialect.name == "sqlite"
-    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-    explained = f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {compiled}".replace("%%", "%")
-    found = (await connection.exec_driver_sql(explained)).all()
-    if sqlite:
+    found = await _explained(connection, statement)
+    if connection.dialect.name == "sqlite":
         return [
             row.detail
             for row in found
@@ -105,3 +136,10 @@ async def _whole_tables(connection: AsyncConnection, statement: Any) -> list[str
         for row in found
         if row.type in ("ALL", "index") and not str(row.table).startswith("<")
     ]
+
+
+async def _explained(connection: AsyncConnection, statement: Any) -> Sequence[Any]:
+    """The steps of a statement."""
+    explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    return (await connection.exec_driver_sql(f"{explain} {compiled}")).all()

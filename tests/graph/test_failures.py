@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -33,6 +34,13 @@ ONE = f"query ($id: ID!) {{ failure(id: $id) {{ {WHOLE} }} node(id: $id) {{ __ty
 PROCESSES = """
 query ($filter: ProcessFilter, $order: ProcessOrder) {
   processes(filter: $filter, orderBy: $order) { edges { node { id status failure { id title } } } }
+}
+"""
+OCCURRENCES = """
+query ($since: DateTime!, $until: DateTime, $slot: Int! = 3600) {
+  failures { edges { node {
+    title occurrences(since: $since, until: $until, slotSeconds: $slot) { at count lastVersion }
+  } } }
 }
 """
 RESOLVE = "mutation ($id: ID!) { resolveFailure(id: $id) { id status resolvedAt revision } }"
@@ -268,3 +276,75 @@ async def test_what_people_make_of_it_is_in_the_audit(client: Client) -> None:
         ("resolveFailure", ""),
     ]
     assert all(failure["id"] in act["subjectIds"] for act in acts)
+
+
+async def test_failures_are_found_by_when_they_were_first_seen(client: Client) -> None:
+    worker = await register(client, "extract")
+    for error in ("a lock", "a door", "a key"):
+        await fail(client, worker, error)
+    seen = {f["title"]: f["firstSeenAt"] for f in await failures(client)}
+    since, before = {"firstSeenSince": seen["a door"]}, {"firstSeenBefore": seen["a door"]}
+    order = {"field": "FIRST_SEEN_AT", "direction": "ASC"}
+    for filter_, titles in (
+        (since, ["a door", "a key"]),
+        (before, ["a lock"]),
+        (since | {"firstSeenBefore": seen["a key"]}, ["a door"]),
+        (since | before, []),
+    ):
+        found = await failures(client, filter=filter_, order=order)
+        assert [failure["title"] for failure in found] == titles
+
+
+async def test_when_it_was_seen_is_told_by_the_hour(client: Client) -> None:
+    began = datetime.now(UTC)
+    for version in ("v1.0", "v1.1"):
+        worker = await register(client, "extract", version=version)
+        await fail(client, worker)
+    await fail(client, worker, "a door")
+    since = (began - timedelta(hours=23)).isoformat()
+    found = await client.graphql(OCCURRENCES, since=since)
+    slots = {e["node"]["title"]: e["node"]["occurrences"] for e in found["failures"]["edges"]}
+    counts = [slot["count"] for slot in slots["no rows in batch <n>"]]
+    # The hour may end meanwhile.
+    assert len(counts) in (24, 25)
+    assert (sum(counts), sum(counts[:23])) == (2, 0)
+    assert [slot["lastVersion"] for slot in slots["a door"] if slot["count"]] == ["v1.1"]
+    assert {slot["lastVersion"] for slot in slots["a door"][:23]} == {None}
+    at = [datetime.fromisoformat(slot["at"]) for slot in slots["a door"]]
+    assert at[0] <= began - timedelta(hours=23) < at[1]
+    assert {later - before for before, later in pairwise(at)} == {timedelta(hours=1)}
+
+
+async def test_the_occurrences_of_a_page_are_one_statement(
+    client: Client, database: Database
+) -> None:
+    worker = await register(client, "extract")
+    for error in ("a lock", "a door", "a key"):
+        await fail(client, worker, error)
+    since = (datetime.now(UTC) - timedelta(days=7) + timedelta(hours=1)).isoformat()
+    with statements_to(database) as statements:
+        found = await client.graphql(OCCURRENCES, since=since, slot=86_400)
+    assert len([s for s in statements if "GROUP BY failure_figures.failure_id" in s]) == 1
+    for edge in found["failures"]["edges"]:
+        assert sum(slot["count"] for slot in edge["node"]["occurrences"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("slotSeconds", {"slot": 1800}),
+        ("slotSeconds", {"slot": 5400}),
+        ("slotSeconds", {"slot": -3600}),
+        ("slotSeconds", {"since": "2020-01-01T00:00:00Z"}),
+        ("until", {"until": "2020-01-01T00:00:00Z"}),
+    ],
+)
+async def test_occurrences_that_cannot_be_told_are_refused(
+    client: Client, field: str, given: dict[str, Any]
+) -> None:
+    await fail(client, await register(client, "extract"))
+    since = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    with pytest.raises(GraphQLErrors) as refused:
+        await client.graphql(OCCURRENCES, **{"since": since, **given})
+    assert refused.value.codes == ["BAD_USER_INPUT"]
+    assert str(refused.value).count(field)
