@@ -10,10 +10,11 @@ from urllib.parse import parse_qs
 
 MAX_ID_CHARACTERS = 128
 MAX_NAME_CHARACTERS = 256
+MAX_TITLE_CHARACTERS = 256
 MAX_START_CHARACTERS = 1024
 
-# Where one begins: everything by pipelines, all workers, or all runs.
-VIEWS = ("overview", "workers", "runs")
+# Where one begins: everything by pipelines, all workers, all runs, or what failed alike.
+VIEWS = ("overview", "workers", "runs", "failures")
 # Length of the chart, and of its slots, by the word in the URL.
 RANGES = {
     "1h": (timedelta(hours=1), timedelta(minutes=1)),
@@ -52,7 +53,18 @@ PRESENCES: dict[str, dict[str, object]] = {
     "finished": {"liveness": ["FINISHED"]},
     "lost": {"liveness": ["LOST"]},
 }
+# Of failures; what is new is told from the others by the clock.
+STATES: dict[str, dict[str, object]] = {
+    "all": {},
+    "new": {"status": ["OPEN"]},
+    "regressed": {"status": ["REGRESSED"]},
+    "open": {"status": ["OPEN"]},
+    "muted": {"status": ["MUTED"]},
+    "resolved": {"status": ["RESOLVED"]},
+}
 ORDERS = ("newest", "errors")
+# Of failures: what needs a look first, what was seen last, or what was seen most often.
+FAILURE_ORDERS = ("attention", "latest", "count")
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,9 @@ class WorkerList:
 
 @dataclass(frozen=True)
 class ProcessList:
-    """Which processes, in which order, and from where on: of a worker, a pipeline, or all."""
+    """Which processes, in which order, and from where on: of a worker, a pipeline, a failure, or
+    all.
+    """
 
     worker: str | None = None
     pipeline: str | None = None
@@ -132,25 +146,39 @@ class ProcessList:
     order: str = "newest"
     start: str = ""
     span: Span | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class FailureList:
+    """Which failures, in which order, and from where on: of a pipeline, or all."""
+
+    pipeline: str | None = None
+    text: str = ""
+    state: str = "all"
+    order: str = "attention"
+    start: str = ""
 
 
 @dataclass(frozen=True)
 class Address:
     """The view of a tab.
 
-    A worker is shown among all workers, a pipeline on a page of its own; a process beside the list
-    that it was found in, or else those of its pipeline.
+    A worker is shown among all workers, a pipeline and a failure each on a page of its own; a
+    process beside the list that it was found in, or else those of its pipeline.
     """
 
     view: str = "overview"
     pipeline: str | None = None
     worker: str | None = None
     process: str | None = None
+    failure: str | None = None
     range: str = "1h"
     span: Span | None = None
     pipelines: PipelineList = PipelineList()
     workers: WorkerList = WorkerList()
     processes: ProcessList = ProcessList()
+    failures: FailureList = FailureList()
     # As it was written, for the browser to know it again.
     search: str = field(default="", compare=False)
 
@@ -159,28 +187,38 @@ class Address:
         """Reads a query string; what is not known in it counts as not given."""
         given = _Given(search)
         pipeline, worker = given.text("pipeline"), given.text("worker")
+        failure = None if worker else given.text("failure")
         name = given.text("name", MAX_NAME_CHARACTERS) or ""
         # Of the list that one begins with; `start` is of the processes.
         start = given.text("from", MAX_START_CHARACTERS) or ""
         span = Span.parse(given.text("since"), given.text("until"))
         return cls(
-            "workers" if worker else given.word("view", VIEWS),
+            given.view(worker, failure),
             pipeline,
             worker,
             given.text("process"),
+            failure,
             given.word("range", RANGES),
             span,
             PipelineList(name, given.word("show", CONDITIONS), start),
             WorkerList(pipeline, name, given.word("presence", PRESENCES), start),
             ProcessList(
                 worker,
-                None if worker else pipeline,
+                None if worker or failure else pipeline,
                 given.word("status", STATUSES),
                 given.word("period", PERIODS),
                 given.text("version", MAX_NAME_CHARACTERS) or "",
                 given.word("order", ORDERS),
                 given.text("start", MAX_START_CHARACTERS) or "",
                 span,
+                failure,
+            ),
+            FailureList(
+                pipeline,
+                given.text("text", MAX_TITLE_CHARACTERS) or "",
+                given.word("state", STATES),
+                given.word("sort", FAILURE_ORDERS),
+                start,
             ),
             search,
         )
@@ -194,6 +232,12 @@ class _Given:
 
     def text(self, name: str, most: int = MAX_ID_CHARACTERS) -> str | None:
         return self._values.get(name, "")[:most] or None
+
+    def view(self, worker: str | None, failure: str | None) -> str:
+        """That of what is named, else the one that is."""
+        if worker:
+            return "workers"
+        return "failures" if failure else self.word("view", VIEWS)
 
     def word(self, name: str, known: Collection[str]) -> str:
         """One of the known words, else the first of them."""

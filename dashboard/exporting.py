@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dashboard.address import Address
 from dashboard.api import Api, ApiGone
+from dashboard.boards.failures import FailuresBoard
 from dashboard.boards.lists import ListBoard
 from dashboard.boards.pipelines import PipelinesBoard
 from dashboard.boards.processes import ProcessesBoard
@@ -21,9 +22,9 @@ from dashboard.boards.workers import WorkersBoard
 PAGE_SIZE = 499  # the board asks for one more, and the API has pages of 500
 MAX_ROWS = 50_000
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-TABLES = ("pipelines", "workers", "processes")
+TABLES = ("pipelines", "workers", "processes", "failures")
 # What only the page has a use for.
-LEFT_OUT = {"rank", "ticks"}
+LEFT_OUT = {"rank", "ticks", "hours", "hoursSince"}
 # A spreadsheet would take such a text for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CUT = f"There is more: these are the first {MAX_ROWS:,} rows."
@@ -80,6 +81,8 @@ def _creating(table: str, address: Address) -> Callable[[str], ListBoard]:
             return lambda start: PipelinesBoard(replace(address.pipelines, start=start), PAGE_SIZE)
         case "workers":
             return lambda start: WorkersBoard(replace(address.workers, start=start), PAGE_SIZE)
+        case "failures":
+            return lambda start: FailuresBoard(replace(address.failures, start=start), PAGE_SIZE)
         case _:
             return lambda start: ProcessesBoard(replace(address.processes, start=start), PAGE_SIZE)
 

@@ -13,7 +13,7 @@ from dashboard.view.links import search
 MAX_CHARACTERS = 256
 # As many as are in sight without scrolling.
 FOUND = 12
-AN_ID = re.compile(r"(pipeline|worker|process|task)_[0-9A-Za-z-]{1,100}")
+AN_ID = re.compile(r"(pipeline|worker|process|task|failure)_[0-9A-Za-z-]{1,100}")
 
 Found = dict[str, Any]
 
@@ -59,6 +59,8 @@ def _by_id(node: Node) -> Found:
             name, to = node["name"], search(process=node["process"]["id"])
         case "Process":
             name, to = id_, search(process=id_)
+        case "Failure":
+            name, to = node["title"], search(failure=id_)
         case "Worker":
             name, to = node["name"], search(worker=id_)
         case _:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from dashboard.acting.asked import Asked
+from dashboard.acting.asked import PERIODS, Asked
 from dashboard.acting.mutations import Mutations
 from dashboard.api import ApiGone
 
@@ -38,6 +39,14 @@ class Acts:
                 return await self._archive_worker(asked, address)
             case "archiveFinished":
                 return await self._archive_finished(asked, address)
+            case "resolveFailure":
+                await self._mutations.run("resolve_failure", address, id=asked.id)
+                return "The failure is resolved. If it is seen again, it has regressed."
+            case "muteFailure":
+                return await self._mute_failure(asked, address)
+            case "reopenFailure":
+                await self._mutations.run("reopen_failure", address, id=asked.id)
+                return "The failure is open."
 
     async def _end_process(self, asked: Asked, address: str) -> str:
         await self._mutations.run(
@@ -68,6 +77,12 @@ class Acts:
                 return _told(archived) if archived else "There was nothing to archive."
             archived += some
         return f"{_told(archived)} There are more: archive again."
+
+    async def _mute_failure(self, asked: Asked, address: str) -> str:
+        period = PERIODS[asked.period]
+        until = None if period is None else (datetime.now(UTC) + period).isoformat()
+        await self._mutations.run("mute_failure", address, id=asked.id, until=until)
+        return "The failure is muted: it is counted, and nobody is alerted."
 
     async def _archive(self, address: str, **which: object) -> int:
         data = await self._mutations.run("archive_workers", address, **which)

@@ -4,16 +4,38 @@ import re
 import secrets
 import unicodedata
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, cast
 
 import orjson
 
-Action = Literal["endProcess", "archiveWorker", "archiveFinished"]
+Action = Literal[
+    "endProcess",
+    "archiveWorker",
+    "archiveFinished",
+    "resolveFailure",
+    "muteFailure",
+    "reopenFailure",
+]
 
 MAX_REASON_CHARACTERS = 500
 # Of each action: the type of what it is done to.
-_SUBJECTS = {"endProcess": "process", "archiveWorker": "worker", "archiveFinished": "pipeline"}
-_FIELDS = {"action", "id", "reason", "key"}
+_SUBJECTS = {
+    "endProcess": "process",
+    "archiveWorker": "worker",
+    "archiveFinished": "pipeline",
+    "resolveFailure": "failure",
+    "muteFailure": "failure",
+    "reopenFailure": "failure",
+}
+# For how long a failure is muted; None: until it is reopened.
+PERIODS = {
+    "1h": timedelta(hours=1),
+    "1d": timedelta(days=1),
+    "1w": timedelta(weeks=1),
+    "ever": None,
+}
+_FIELDS = {"action", "id", "reason", "period", "key"}
 _KEY = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
@@ -27,12 +49,16 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One act; asked for again under the same key, it is the same one. `reason`: of an end."""
+    """One act; asked for again under the same key, it is the same one.
+
+    `reason`: of an end. `period`: for how long is muted, a word of PERIODS.
+    """
 
     action: Action
     id: str
     reason: str
     key: str
+    period: str = ""
 
 
 def parse(body: bytes) -> Asked:
@@ -53,6 +79,7 @@ def parse(body: bytes) -> Asked:
         _id(_SUBJECTS[action], given.get("id")),
         _reason(action, given.get("reason")),
         _key(given.get("key")),
+        _period(action, given.get("period")),
     )
 
 
@@ -75,6 +102,16 @@ def _reason(action: str, given: Any) -> str:
     if any(unicodedata.category(character) == "Cc" for character in reason):
         raise Fault("reason", "has control characters")
     return reason
+
+
+def _period(action: str, given: Any) -> str:
+    if action != "muteFailure":
+        if given is not None:
+            raise Fault("period", "is for muteFailure only")
+        return ""
+    if not isinstance(given, str) or given not in PERIODS:
+        raise Fault("period", f"must be one of {', '.join(PERIODS)}")
+    return given
 
 
 def _key(given: Any) -> str:

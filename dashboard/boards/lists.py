@@ -64,8 +64,8 @@ class ListBoard(Board):
     def row(self, node: Node) -> Row:
         """As the table shows it, but for the rank."""
 
-    def variables(self) -> dict[str, Any]:
-        """What the query is asked with besides."""
+    def variables(self, _: Filter) -> dict[str, Any]:
+        """What the query of a part is asked with besides its filter."""
         return {}
 
     @property
@@ -84,8 +84,9 @@ class ListBoard(Board):
         for part in range(min(start.part, len(parts) - 1), len(parts)):
             # One more than is shown: so it is known whether there is one.
             missing = self._size + 1 - len(found)
+            more = self.variables(parts[part])
             data = await api.query(
-                self.query, size=missing, after=after, filter=parts[part], **self.variables()
+                self.query, size=missing, after=after, filter=parts[part], **more
             )
             cursor, after = cursor or data["feedCursor"], None
             found += [(part, edge) for edge in data["page"]["edges"]]
@@ -134,7 +135,8 @@ class ListBoard(Board):
         while pending:
             some, pending = pending[:MOST_AT_ONCE], pending[MOST_AT_ONCE:]
             wanted = matching | {"ids": some}
-            data = await api.query(self.query, size=len(some), filter=wanted, **self.variables())
+            more = self.variables(wanted)
+            data = await api.query(self.query, size=len(some), filter=wanted, **more)
             found += [edge["node"] for edge in data["page"]["edges"]]
         return found
 

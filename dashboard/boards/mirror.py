@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from dashboard.address import PipelineList, ProcessList, Span, WorkerList
+from dashboard.address import FailureList, PipelineList, ProcessList, Span, WorkerList
 from dashboard.api import Api
 from dashboard.boards.board import Board
+from dashboard.boards.failures import FailureBoard, FailuresBoard
 from dashboard.boards.figures import FiguresBoard
 from dashboard.boards.following import Follower
+from dashboard.boards.lists import PAGE_SIZE
 from dashboard.boards.pipelines import PipelineBoard, PipelinesBoard
 from dashboard.boards.process import ProcessBoard
 from dashboard.boards.processes import ProcessesBoard
@@ -82,6 +84,14 @@ class Mirror:
     def process(self, process: str) -> ProcessBoard:
         """The board of a process."""
         return self._open(("process", process), lambda: ProcessBoard(process))
+
+    def failures(self, wanted: FailureList, size: int = PAGE_SIZE) -> FailuresBoard:
+        """The board of a page of failures."""
+        return self._open((wanted, size), lambda: FailuresBoard(wanted, size))
+
+    def failure(self, failure: str) -> FailureBoard:
+        """The board of a failure."""
+        return self._open(("failure", failure), lambda: FailureBoard(failure))
 
     def runs(self, pipeline: str) -> RunsBoard:
         """The board of the processes of a pipeline that ended last."""

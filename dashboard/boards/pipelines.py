@@ -59,7 +59,7 @@ class PipelinesBoard(ListBoard):
     def row(self, node: Node) -> Row:
         return pipeline_row(node)
 
-    def variables(self) -> dict[str, Any]:
+    def variables(self, _: Filter) -> dict[str, Any]:
         return windows(runtimes=DAY)
 
     def _apply(self, event: Event) -> None:

@@ -25,14 +25,20 @@ class ProcessBoard(Board):
         # Who ran it; None while that is not known, or there is no such process.
         self.worker: Node | None = None
         self.pipeline: Node | None = None
+        # What it failed alike with; None while it did not.
+        self.failure: Node | None = None
 
     @property
     def subscriptions(self) -> list[Subscription]:
         variables = {"process": self.id}
-        return [
+        told = [
             Subscription("task_changes", variables, self._apply_task),
             Subscription("process_state", variables, self._apply_process),
         ]
+        if self.failure:
+            of_failure = {"filter": {"ids": [self.failure["id"]]}}
+            told.append(Subscription("failure_changes", of_failure, self._apply_failure))
+        return told
 
     @property
     def failed(self) -> Node | None:
@@ -45,6 +51,7 @@ class ProcessBoard(Board):
         process = data["process"]
         if process is not None:
             self.worker, self.pipeline = process.pop("worker"), process.pop("pipeline")
+            self.failure = process.pop("failure")
             self.tasks = by_id(process.pop("tasks"))
             self.rows = {id_: task_row(t, process["endedAt"]) for id_, t in self.tasks.items()}
             self.drawings.pop("reports", None)  # which knows tasks by their revisions
@@ -90,3 +97,7 @@ class ProcessBoard(Board):
             if any(before.get(name) != self.process[name] for name in ("endedAt", "stalled")):
                 # Who ended it, and what is made of its worker, is not told with it.
                 self.stale.set()
+
+    def _apply_failure(self, event: Event) -> None:
+        if event["kind"] != "REMOVED" and newer(self.failure, event["node"]):
+            self.failure = event["node"]

@@ -36,6 +36,8 @@ class ProcessesBoard(ListBoard):
             chosen["workerIds"] = [wanted.worker]
         if wanted.pipeline:
             chosen["pipelineIds"] = [wanted.pipeline]
+        if wanted.failure:
+            chosen["failureIds"] = [wanted.failure]
         if wanted.version:
             chosen["versions"] = [wanted.version]
         since = [datetime.now(UTC) - self._period] if self._period else []

@@ -65,6 +65,28 @@ def _latest_end(runs: list[Node], *, failing: bool) -> Row | None:
     return {"status": last["status"], "at": last["endedAt"]}
 
 
+def failure_row(node: Node, *, is_new: bool) -> Row:
+    """A row of the failures' table; what events do not tell is known a moment later."""
+    pipeline, hours = node.get("pipeline"), node.get("hours", [])
+    return {
+        "id": node["id"],
+        "title": node["title"],
+        "status": node["status"],
+        "new": is_new,
+        "mutedUntil": node["mutedUntil"],
+        "pipeline": pipeline["name"] if pipeline else "",
+        "pipelineId": pipeline["id"] if pipeline else None,
+        "step": node["step"] or "",
+        "count": node["count"],
+        "hours": [slot["count"] for slot in hours],
+        "hoursSince": hours[0]["at"] if hours else None,
+        "first": node["firstSeenAt"],
+        "last": node["lastSeenAt"],
+        "firstVersion": node["firstVersion"],
+        "lastVersion": node["lastVersion"],
+    }
+
+
 def worker_row(node: Node) -> Row:
     """A row of the workers' table."""
     counts = node["counts"]

@@ -9,6 +9,8 @@ from dashboard.acting.asked import Asked, Fault, parse
 
 END = {"action": "endProcess", "id": "process_1", "reason": "gone"}
 
+MUTE = {"action": "muteFailure", "id": "failure_1", "reason": ...}
+
 
 def asked(**fields: Any) -> Asked:
     given = {name: value for name, value in (END | fields).items() if value is not ...}
@@ -21,6 +23,8 @@ def asked(**fields: Any) -> Asked:
         ("endProcess", "process_a-1"),
         ("archiveWorker", "worker_1"),
         ("archiveFinished", "pipeline_1"),
+        ("resolveFailure", "failure_1"),
+        ("reopenFailure", "failure_1"),
     ],
 )
 def test_each_action_is_taken_with_an_id_of_its_kind(action: str, id_: str) -> None:
@@ -31,6 +35,12 @@ def test_each_action_is_taken_with_an_id_of_its_kind(action: str, id_: str) -> N
         reason or "",
         "k-1",
     )
+
+
+@pytest.mark.parametrize("period", ["1h", "1d", "1w", "ever"])
+def test_a_failure_is_muted_for_a_time_or_for_ever(period: str) -> None:
+    muted = asked(action="muteFailure", id="failure_1", reason=None, key="k-1", period=period)
+    assert muted == Asked("muteFailure", "failure_1", "", "k-1", period)
 
 
 def test_without_a_key_each_is_another_one() -> None:
@@ -69,6 +79,11 @@ def test_a_reason_is_one_line_in_any_script(given: str, taken: str) -> None:
         ({"reason": "x" * 501}, "reason"),
         ({"reason": "a\x00b"}, "reason"),
         ({"action": "archiveWorker", "id": "worker_1"}, "reason"),
+        ({"period": "1h"}, "period"),
+        (MUTE, "period"),
+        (MUTE | {"period": "2h"}, "period"),
+        (MUTE | {"period": ["1h"]}, "period"),
+        (MUTE | {"period": 3600}, "period"),
         ({"key": ""}, "key"),
         ({"key": "x" * 65}, "key"),
         ({"key": "a key"}, "key"),
