@@ -8,6 +8,7 @@ from dash import ClientsideFunction, Dash, Input, Output
 CHOICES = (
     *("range", "pipeline-name", "condition", "worker-name", "presence"),
     *("state", "period", "order"),
+    *("failure-text", "failure-state", "failure-sort"),
 )
 # By the names of the functions in assets/scripts/main.js.
 ALWAYS: dict[str, list[Any]] = {

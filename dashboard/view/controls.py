@@ -8,6 +8,9 @@ from dashboard.view.attributes import attributes
 WORDS = {
     "newest": "Newest first",
     "errors": "Errors first",
+    "attention": "Needs a look",
+    "latest": "Last seen",
+    "count": "Most often",
     "any": "Any time",
     "1h": "1 h",
     "6h": "6 h",

@@ -5,11 +5,18 @@ from dash import html
 from dashboard.boards.rows import Node
 from dashboard.view.attributes import attributes
 from dashboard.view.failure import Failure, read_failure
+from dashboard.view.failures import seen_before
 from dashboard.view.words import Content, ago, copy_button, moment, text_block
 
 
-def failure_section(process: Node, failed: Node | None, others: list[Node] | None) -> Content:
-    """What a process and the task that failed say of it; nothing when they say nothing."""
+def failure_section(
+    process: Node, failed: Node | None, others: list[Node] | None, alike: Node | None = None
+) -> Content:
+    """What a process and the task that failed say of it; nothing when they say nothing.
+
+    Args:
+        alike: the failure that it is one of
+    """
     of_process = read_failure(process.get("details"))
     of_task = read_failure(failed["details"]) if failed else None
     failure = of_task or (of_process if process["status"] == "ERROR" else None)
@@ -21,6 +28,7 @@ def failure_section(process: Node, failed: Node | None, others: list[Node] | Non
             [
                 _place(process, failed, failure),
                 html.P(failure.message, className="failure-message"),
+                *([seen_before(alike)] if alike else []),
                 html.P(_before(others, failed), className="failure-before"),
                 _trace(failure),
             ],

@@ -12,6 +12,7 @@ from dashboard.view.tiles import empty_tiles
 
 VIEWS: dict[str, dict[str, str]] = {
     "Overview": {},
+    "Failures": {"view": "failures"},
     "Runs": {"view": "runs"},
     "Workers": {"view": "workers"},
 }

@@ -1,19 +1,32 @@
 """The panels: tables with their filters, and what is said of one pipeline, worker or process."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from dash import html
 
-from dashboard.address import CONDITIONS, ORDERS, PERIODS, PRESENCES, STATUSES
+from dashboard.address import (
+    CONDITIONS,
+    FAILURE_ORDERS,
+    ORDERS,
+    PERIODS,
+    PRESENCES,
+    STATES,
+    STATUSES,
+)
 from dashboard.view.attributes import attributes
 from dashboard.view.controls import WORDS, choice, search_field, segments
-from dashboard.view.tables import PIPELINES, PROCESSES, TASKS, WORKERS, table
+from dashboard.view.tables import FAILURES, PIPELINES, PROCESSES, TASKS, WORKERS, table
 
 
 def panels() -> html.Main:
     """All of them; the style sheet shows those that belong to a view."""
     return html.Main(
-        [_pipelines(), _workers(), _processes(), _pipeline(), _process()], className="panels"
+        [
+            *(_pipelines(), _workers(), _failures(), _processes()),
+            *(_pipeline(), _alike(), _process()),
+        ],
+        className="panels",
     )
 
 
@@ -73,6 +86,10 @@ def _words(words: Any) -> list[tuple[str, str]]:
     return [(word, word.capitalize()) for word in words]
 
 
+def _in_words(words: Iterable[str]) -> list[tuple[str, str]]:
+    return [(word, WORDS[word]) for word in words]
+
+
 def _pipelines() -> html.Section:
     return _panel(
         "pipelines",
@@ -114,14 +131,40 @@ def _processes() -> html.Section:
         [
             html.H2(id="processes-title"),
             freshness("processes"),
-            segments("state", "Status", _words(STATUSES)),
-            choice("period", "Started within", [(word, WORDS[word]) for word in PERIODS]),
-            choice("order", "Order", [(word, WORDS[word]) for word in ORDERS]),
+            html.Span(segments("state", "Status", _words(STATUSES)), className="of-mixed"),
+            choice("period", "Started within", _in_words(PERIODS)),
+            html.Span(choice("order", "Order", _in_words(ORDERS)), className="of-mixed"),
             *(chip("processes", names) for names in ("pipeline", "version", "since until")),
         ],
         html.Div(id="worker-facts", className="facts worker-facts"),
         html.Div(table("processes", PROCESSES, "No process to show."), className="panel-body"),
         _pager("processes", "Older"),
+    )
+
+
+def _failures() -> html.Section:
+    return _panel(
+        "failures",
+        [
+            html.H2("Failures"),
+            freshness("failures"),
+            *search_field("failure-text", "Search failures by text", "Text contains …"),
+            segments("failure-state", "Status of failures", _words(STATES)),
+            choice("failure-sort", "Order of failures", _in_words(FAILURE_ORDERS)),
+            chip("failures", "pipeline"),
+        ],
+        html.Div(table("failures", FAILURES, "No failure to show."), className="panel-body"),
+        _pager("failures", "More"),
+    )
+
+
+def _alike() -> html.Section:
+    """A failure: runs that failed alike."""
+    parts = [html.Div(id=f"failure-{part}") for part in ("facts", "bars", "example")]
+    return _panel(
+        "alike",
+        [html.H2("Failure"), freshness("alike")],
+        html.Div(parts, className="panel-body scrolls"),
     )
 
 
@@ -133,6 +176,7 @@ def _pipeline() -> html.Section:
     )
     parts = [
         html.Div(id="pipeline-facts"),
+        html.Div(id="pipeline-failures"),
         chart,
         html.Div(id="pipeline-grid"),
         html.Div(id="pipeline-steps"),

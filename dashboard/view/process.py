@@ -148,7 +148,9 @@ def _absence(board: Board, none: str) -> str:
 
 
 def _failure(board: ProcessBoard, others: list[Node] | None) -> Content:
-    return failure_section(board.process, board.failed, others) if board.process else []
+    if board.process is None:
+        return []
+    return failure_section(board.process, board.failed, others, board.failure)
 
 
 def _compared(board: ProcessBoard) -> tuple[object, ...]:

@@ -69,6 +69,30 @@ PROCESSES = [
     {"field": "id", "headerName": "Id", "cellRenderer": "Id", "width": 110},
     RANK,
 ]
+FAILURES = [
+    {"field": "status", "headerName": "Status", "cellRenderer": "Life", "width": 150},
+    {
+        "field": "title",
+        "headerName": "Failure",
+        "minWidth": 240,
+        "flex": 4,
+        "tooltipField": "title",
+    },
+    {"field": "pipeline", "headerName": "Pipeline", "cellRenderer": "OfPipeline", "minWidth": 130},
+    {"field": "step", "headerName": "Step", "width": 110},
+    {"field": "count", "headerName": "Seen", "cellRenderer": "Count", **NUMBER, "width": 80},
+    {
+        "field": "hours",
+        "headerName": "Last 24 h",
+        "cellRenderer": "Hours",
+        "cellDataType": False,
+        "width": 170,
+    },
+    {"field": "last", "headerName": "Last seen", **MOMENT, "cellRenderer": "Ago"},
+    {"field": "first", "headerName": "First seen", **MOMENT, "width": 138},
+    {"field": "lastVersion", "headerName": "Versions", "cellRenderer": "Versions", "width": 124},
+    RANK,
+]
 TASKS = [
     {
         "field": "position",

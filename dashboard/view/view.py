@@ -4,11 +4,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from dashboard.address import Address
+from dashboard.address import Address, FailureList
 from dashboard.boards.board import Board
+from dashboard.boards.failures import HANDFUL
 from dashboard.boards.mirror import Mirror
 from dashboard.boards.rows import Row
 from dashboard.view.drawing import Drawn, draw_once
+from dashboard.view.failures import FAILURE_PARTS, failure_parts, pipeline_failures
 from dashboard.view.pipeline import PIPELINE_PARTS, pipeline_parts, runtimes
 from dashboard.view.process import PROCESS_PARTS, process_parts, reports
 from dashboard.view.tiles import tiles
@@ -35,6 +37,7 @@ class View:
         self.pipelines = mirror.pipelines(address.pipelines) if self.is_overview else None
         self.pipeline = mirror.pipeline(self.subject) if self.subject else None
         self.worker = mirror.worker(address.worker) if address.worker else None
+        self.failure = mirror.failure(address.failure) if address.failure else None
         self._open_lists()
         compared = of_process or (self.subject if self.has_page else None)
         self.runs = mirror.runs(compared) if compared else None
@@ -49,8 +52,12 @@ class View:
         wanted = address.processes
         if self.has_page:
             wanted = replace(wanted, pipeline=self.subject)
-        has_processes = address.view == "runs" or self.has_page or address.worker
+        has_processes = address.view == "runs" or self.has_page or address.worker or address.failure
         self.processes = mirror.processes(wanted) if has_processes else None
+        has_failures = address.view == "failures" and not address.failure
+        self.failures = mirror.failures(address.failures) if has_failures else None
+        latest = FailureList(self.subject, order="latest")
+        self.latest_failures = mirror.failures(latest, HANDFUL) if self.has_page else None
 
     @property
     def is_overview(self) -> bool:
@@ -77,6 +84,8 @@ class View:
             "pipeline": self.pipeline,
             "workers": self.workers,
             "worker": self.worker,
+            "failures": self.failures or self.latest_failures,
+            "alike": self.failure,
             "processes": self.processes,
             "process": self.process,
             "comparison": self.runs,
@@ -88,6 +97,7 @@ class View:
         return {
             "pipelines": self.pipelines.rows if self.pipelines else {},
             "workers": self.workers.rows if self.workers else {},
+            "failures": self.failures.rows if self.failures else {},
             "processes": self.processes.rows if self.processes else {},
             "tasks": dict(self.process.rows) if self.process else {},
             "reports": reports(self.process) if self.process else {},
@@ -97,6 +107,7 @@ class View:
         """The tables of which nothing is known yet, not even that they are empty."""
         boards = {
             "pipelines": self.pipelines,
+            "failures": self.failures,
             # The pipeline of a process has to be found before its lists are asked for.
             "workers": self.workers or self.process,
             "processes": self.processes or self.process,
@@ -106,7 +117,7 @@ class View:
 
     def props(self) -> Props:
         """Everything else that is shown, except what changes with time alone."""
-        first = self.pipelines or self.workers
+        first = self.pipelines or self.failures or self.workers
         shown = {
             "search": self.address.search,
             "view": self.address.view,
@@ -114,13 +125,15 @@ class View:
             "pipelineName": self._name_of_pipeline(),
             "worker": self.address.worker,
             "workerName": self._name_of_worker(),
+            "failure": self.address.failure,
+            "failureTitle": self._title_of_failure(),
             "process": self.address.process,
             "nextStart": self.processes.next_start if self.processes else None,
             "nextFrom": first.next_start if first else None,
             "times": self._times(),
         }
         parts = self._figures() | self._pipeline() | self._worker() | self._process()
-        return parts | {("shown", "data"): Drawn.of(shown)}
+        return parts | self._failure() | {("shown", "data"): Drawn.of(shown)}
 
     def _name_of_pipeline(self) -> str | None:
         """None while it is not known."""
@@ -132,6 +145,10 @@ class View:
     def _name_of_worker(self) -> str | None:
         worker = self.worker.worker if self.worker else None
         return str(worker["name"]) if worker else None
+
+    def _title_of_failure(self) -> str | None:
+        failure = self.failure.failure if self.failure else None
+        return str(failure["title"]) if failure else None
 
     def _figures(self) -> Props:
         board = self.figures
@@ -158,6 +175,14 @@ class View:
     def _worker(self) -> Props:
         facts = worker_facts(self.worker) if self.worker else NOTHING
         return {("worker-facts", "children"): facts}
+
+    def _failure(self) -> Props:
+        parts = failure_parts(self.failure) if self.failure else {}
+        few = NOTHING
+        if self.latest_failures and self.subject:
+            few = pipeline_failures(self.latest_failures, self.subject)
+        drawn = {(name, "children"): parts.get(name, NOTHING) for name in FAILURE_PARTS}
+        return drawn | {("pipeline-failures", "children"): few}
 
     def _process(self) -> Props:
         parts = process_parts(self.process, self.runs) if self.process else {}

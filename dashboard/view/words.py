@@ -20,6 +20,11 @@ WORDS = {
     "ERROR": "Failed",
     "STALLED": "Stalled",
     "IDLE": "Idle",
+    "NEW": "New",
+    "OPEN": "Open",
+    "REGRESSED": "Regressed",
+    "RESOLVED": "Resolved",
+    "MUTED": "Muted",
 }
 
 

@@ -18,6 +18,25 @@ const ACTS = {
     title: "Archive all finished workers of this pipeline?",
     text: "They leave the lists and counts until they report again. Their runs stay.",
   },
+  resolveFailure: {
+    label: "Resolve",
+    title: "Resolve this failure?",
+    text: "It is dealt with, until it is seen again: then it has regressed, and stands first.",
+    isMild: true,
+  },
+  muteFailure: {
+    label: "Mute …",
+    title: "Mute this failure?",
+    text: "It goes on being counted, but stands behind all that is open, and alerts nobody.",
+    needsPeriod: true,
+    isMild: true,
+  },
+  reopenFailure: {
+    label: "Reopen",
+    title: "Reopen this failure?",
+    text: "It is open again, as if nobody had resolved or muted it.",
+    isMild: true,
+  },
 };
 
 const RETRY_MILLISECONDS = 15_000;
@@ -31,8 +50,9 @@ export function offerActs() {
   if (role !== "admin") return;
   for (const place of document.querySelectorAll("[data-act]:empty")) {
     const button = document.createElement("button");
-    Object.assign(button, { className: "act", type: "button" });
-    button.textContent = ACTS[place.dataset.act].label;
+    const { label, isMild } = ACTS[place.dataset.act];
+    Object.assign(button, { className: isMild ? "act mild" : "act", type: "button" });
+    button.textContent = label;
     place.append(button);
   }
 }
@@ -58,13 +78,15 @@ document.addEventListener("click", ({ target }) => {
 function ask(action, id) {
   dialog ??= build();
   asked = { action, id, key: newKey() };
-  const { title, text, needsReason } = ACTS[action];
+  const { label, title, text, needsReason, needsPeriod, isMild } = ACTS[action];
   part("h2").textContent = title;
   part("p").textContent = text;
-  part("label").hidden = !needsReason;
+  part(".reason").hidden = !needsReason;
+  part(".period").hidden = !needsPeriod;
   part("textarea").required = Boolean(needsReason);
   part("textarea").value = "";
-  part("button[type=submit]").textContent = ACTS[action].label;
+  part(".do").textContent = label.replace(" …", "");
+  part(".do").classList.toggle("mild", Boolean(isMild));
   become("asking");
   dialog.showModal();
 }
@@ -85,8 +107,15 @@ function build() {
     <form method="dialog">
       <h2 id="asker-title"></h2>
       <p></p>
-      <label>Reason, for whoever looks at it later
+      <label class="reason">Reason, for whoever looks at it later
         <textarea rows="2" maxlength="500"></textarea></label>
+      <label class="period">For
+        <select>
+          <option value="1h">1 hour</option>
+          <option value="1d">1 day</option>
+          <option value="1w">1 week</option>
+          <option value="ever">ever, until somebody reopens it</option>
+        </select></label>
       <output role="status"></output>
       <div class="asker-buttons">
         <button type="button" class="cancel">Cancel</button>
@@ -113,6 +142,7 @@ async function act(event) {
   const { action, id, key } = asked;
   const wanted = { action, id, key };
   if (ACTS[action].needsReason) wanted.reason = part("textarea").value.trim();
+  if (ACTS[action].needsPeriod) wanted.period = part("select").value;
   try {
     const answer = await fetch("act", {
       method: "POST",

@@ -14,6 +14,9 @@ const CONTROLS = [
   { name: "status", usual: "all", begin: "start" },
   { name: "period", usual: "any", begin: "start" },
   { name: "order", usual: "newest", begin: "start" },
+  { name: "text", usual: "", begin: "from", id: "failure-text" },
+  { name: "state", usual: "all", begin: "from" },
+  { name: "sort", usual: "attention", begin: "from" },
 ];
 
 const CUSTOM = "custom"; // in place of a range: a span that somebody chose
@@ -80,6 +83,6 @@ export function choose(...values) {
     changes[name] = value === usual ? null : value;
     if (begin) changes[begin] = null;
   });
-  // Each letter of a name would be a step back.
-  if (Object.keys(changes).length) go(changes, { replace: "name" in changes });
+  // Each letter that is typed would be a step back.
+  if (Object.keys(changes).length) go(changes, { replace: "name" in changes || "text" in changes });
 }

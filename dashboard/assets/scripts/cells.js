@@ -1,7 +1,7 @@
 /* Cells of the tables, by the names that the columns give their renderers. */
 
 import { write } from "./ticking.js";
-import { duration, moment } from "./time.js";
+import { dayOrHour, duration, moment } from "./time.js";
 import { WORDS } from "./words.js";
 
 const element = (...parts) => window.React.createElement(...parts);
@@ -52,6 +52,42 @@ function ended({ status, at }, said) {
   const since = element("span", { key: at, "data-ago": at, ref: fill });
   return element("span", { key: "ended" }, status === said ? "" : word, since);
 }
+
+// What a failure is by now; one that is open and was first seen lately is new.
+export const Life = ({ value, data }) => {
+  const status = value === "OPEN" && data.new ? "NEW" : value;
+  const until = data.mutedUntil ? ` until ${dayOrHour(data.mutedUntil)}` : "";
+  const title = data.mutedUntil ? `Until ${moment(data.mutedUntil)}` : undefined;
+  return element("span", { className: `status status-${status.toLowerCase()}`, title }, WORDS[status] + until);
+};
+
+export const OfPipeline = ({ value, data }) =>
+  data.pipelineId
+    ? element("a", { className: "plain-link", href: `?pipeline=${data.pipelineId}` }, value)
+    : value;
+
+export const Count = ({ value }) => value.toLocaleString("en");
+
+// How often a failure was seen in each of the last hours, this one to the right.
+export const Hours = ({ value, data }) => {
+  const most = Math.max(...value, 0);
+  const total = value.reduce((sum, count) => sum + count, 0);
+  const said = `${total} in the last 24 h, ${value.at(-1) || 0} of them in this hour`;
+  const bars = value.map((count, index) =>
+    element(
+      "span",
+      { key: index, title: hour(data.hoursSince, index, count) },
+      element("span", { style: { height: count ? `${Math.max(12, (100 * count) / most)}%` : 0 } })
+    )
+  );
+  return element("span", { className: "bars", role: "img", "aria-label": said }, bars);
+};
+
+const hour = (since, index, count) =>
+  `${count} in the hour from ${moment(new Date(Date.parse(since) + index * 3600e3).toISOString())}`;
+
+export const Versions = ({ value, data }) =>
+  data.firstVersion === value ? value : `${data.firstVersion} → ${value}`;
 
 // The latest runs, the newest to the right: shape and colour say how each ended.
 export const Ticks = ({ value, data }) =>

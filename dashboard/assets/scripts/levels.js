@@ -10,7 +10,7 @@ import { setTimes } from "./tasks.js";
 import { moveOn } from "./ticking.js";
 import { moment } from "./time.js";
 
-const VIEWS = { overview: "Overview", runs: "Runs", workers: "Workers" };
+const VIEWS = { overview: "Overview", failures: "Failures", runs: "Runs", workers: "Workers" };
 
 /** Trail, view and level. */
 export function show(shown, search) {
@@ -36,18 +36,26 @@ function settle(place, shown) {
 }
 
 /** The view (a pipeline is one), its level, and the names on the way there. */
-function placeOf(address, { pipelineName, workerName }) {
+function placeOf(address, { pipelineName, workerName, failureTitle }) {
   const [process, worker] = [address.get("process"), address.get("worker")];
-  let view = worker ? "workers" : address.get("view") || "overview";
-  if (!(view in VIEWS)) view = "overview";
-  const isPipeline = view === "overview" && Boolean(process || address.get("pipeline"));
+  const failure = !worker && address.get("failure");
+  const root = rootOf(address, worker, failure);
+  const isPipeline = root === "overview" && Boolean(process || address.get("pipeline"));
   const names = [];
   if (isPipeline) names.push(pipelineName || "Pipeline");
   if (worker) names.push(workerName || "Worker");
-  const level = process ? "2" : worker || isPipeline ? "1" : "0";
+  if (failure) names.push(failureTitle || "Failure");
+  const level = process ? "2" : names.length ? "1" : "0";
   if (process) names.push(`Run ${tail(process)}`);
   const whose = worker ? workerName : pipelineName;
-  return { root: view, view: isPipeline ? "pipeline" : view, level, names, whose, worker, pipelineName };
+  const view = failure ? "failure" : isPipeline ? "pipeline" : root;
+  return { root, view, level, names, whose, worker, pipelineName };
+}
+
+function rootOf(address, worker, failure) {
+  if (worker) return "workers";
+  const view = failure ? "failures" : address.get("view");
+  return view in VIEWS ? view : "overview";
 }
 
 const tail = (id) => `…${id.slice(-8)}`;
@@ -67,7 +75,7 @@ function trail({ root, names }, address, pipeline) {
 function backTo(address, pipeline) {
   const back = Object.fromEntries(address);
   delete back.process;
-  if (!back.worker && !back.pipeline && !back.view) back.pipeline = pipeline || "";
+  if (!back.worker && !back.pipeline && !back.view && !back.failure) back.pipeline = pipeline || "";
   return back;
 }
 
@@ -79,7 +87,8 @@ function crumb(text, to) {
 }
 
 function writeTitles({ view, whose }) {
-  write("processes-title", whose ? `Runs of ${whose}` : "Runs");
+  const isFailure = view === "failure";
+  write("processes-title", isFailure ? "Its runs" : whose ? `Runs of ${whose}` : "Runs");
   write("workers-title", view === "pipeline" && whose ? `Workers of ${whose}` : "Workers");
   write("pipeline-title", (view === "pipeline" && whose) || "Pipeline");
 }
@@ -98,7 +107,8 @@ function markView({ root, view, worker, pipelineName }) {
     else link.removeAttribute("aria-current");
   }
   showColumns("processes", ["pipeline"], view === "runs");
-  showColumns("processes", ["version", "id"], view === "runs" || Boolean(worker));
+  showColumns("processes", ["version", "id"], ["runs", "failure"].includes(view) || Boolean(worker));
+  showColumns("processes", ["progress", "step"], view !== "failure");
   showColumns("workers", ["name", "failed", "mean", "registered"], view === "workers");
   const address = parameters();
   const isNarrowed = root !== "overview" && !worker && address.get("pipeline");

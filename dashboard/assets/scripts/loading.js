@@ -6,8 +6,9 @@ import { findGrid } from "./dash.js";
 const NAMES = {
   pipelines: ["view", "worker", "name", "show", "from"],
   workers: ["view", "worker", "pipeline", "name", "presence", "from"],
+  failures: ["view", "pipeline", "failure", "text", "state", "sort", "from"],
   processes: [
-    ...["view", "pipeline", "worker", "status", "period", "version", "order", "start"],
+    ...["view", "pipeline", "worker", "failure", "status", "period", "version", "order", "start"],
     ...["since", "until"],
   ],
   tasks: ["process"],
@@ -35,7 +36,7 @@ function isOther(table) {
   if (search === null) return true;
   const [shown, wanted] = [search, window.location.search].map((text) => new URLSearchParams(text));
   // A process alone finds its pipeline.
-  const isFound = ["view", "pipeline", "worker"].some((name) => wanted.get(name));
+  const isFound = ["view", "pipeline", "worker", "failure"].some((name) => wanted.get(name));
   const names = isFound ? NAMES[table] : [...NAMES[table], "process"];
   return names.some((name) => shown.get(name) !== wanted.get(name));
 }

@@ -2,6 +2,7 @@
 
 import { choose, fill } from "./address.js";
 import * as cells from "./cells.js";
+import "./bars.js";
 import { chart } from "./chart.js";
 import { tick } from "./connection.js";
 import "./find.js";

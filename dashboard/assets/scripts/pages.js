@@ -6,6 +6,7 @@ import { parameters } from "./address.js";
 const LISTS = {
   pipelines: { begin: "from", next: "nextFrom" },
   workers: { begin: "from", next: "nextFrom" },
+  failures: { begin: "from", next: "nextFrom" },
   processes: { begin: "start", next: "nextStart" },
 };
 

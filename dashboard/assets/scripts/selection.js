@@ -18,6 +18,7 @@ export function select(told) {
 const OPENED = {
   pipelines: (id) => follow(`?pipeline=${id}`),
   workers: (id) => go({ worker: id, pipeline: null, process: null, start: null, view: null }),
+  failures: (id) => follow(`?failure=${id}`),
   processes: (id) => go({ process: id }),
 };
 

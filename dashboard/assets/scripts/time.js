@@ -33,6 +33,12 @@ const zone = () => (isUtc ? "UTC" : undefined);
 
 const date = (of) => of.toLocaleDateString("sv-SE", { timeZone: zone() }); // year-month-day
 
+/** As short as it can be told until when something is: the day, or the hour of today. */
+export function dayOrHour(at) {
+  const instant = new Date(at);
+  return date(new Date(now())) === date(instant) ? hourAndMinute(instant) : day(instant);
+}
+
 /** A date as those of uPlot: its parts are read without a zone. */
 export const inZone = (at) =>
   isUtc ? new Date(at.getTime() + at.getTimezoneOffset() * 60_000) : at;

@@ -10,4 +10,9 @@ export const WORDS = {
   ERROR: "Failed",
   STALLED: "Stalled",
   IDLE: "Idle",
+  NEW: "New",
+  OPEN: "Open",
+  REGRESSED: "Regressed",
+  RESOLVED: "Resolved",
+  MUTED: "Muted",
 };
