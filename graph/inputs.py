@@ -57,8 +57,9 @@ def check_versions(matching: filters.ProcessFilter, order: Order) -> None:
     """Raises InvalidInput where no index finds the versions that are asked for."""
     if matching.versions is None:
         return
-    if matching.pipeline_ids is None:
-        raise InvalidInput("filter.versions", "needs pipelineIds, whose versions they are")
+    if matching.pipeline_ids is None and matching.failure_ids is None:
+        reason = "needs pipelineIds or failureIds, whose versions they are"
+        raise InvalidInput("filter.versions", reason)
     if order.field != ProcessOrderField.STARTED_AT.value:
         raise InvalidInput("filter.versions", "needs the order STARTED_AT")
 
@@ -118,8 +119,8 @@ class ProcessFilter:
     failure_ids: list[strawberry.ID] | None = None
     versions: list[str] | None = strawberry.field(
         default=None,
-        description="Of pipelines: a list of all processes needs pipelineIds as well, and the "
-        "order STARTED_AT.",
+        description="Of pipelines or failures: a list of all processes needs pipelineIds or "
+        "failureIds as well, and the order STARTED_AT.",
     )
     status: list[ProcessStatus] | None = None
     stalled: bool | None = None

@@ -8,7 +8,7 @@ from dashboard.view.attributes import attributes
 WORDS = {
     "newest": "Newest first",
     "errors": "Errors first",
-    "attention": "Needs a look",
+    "attention": "Urgent first",
     "latest": "Last seen",
     "count": "Most often",
     "any": "Any time",

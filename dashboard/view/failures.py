@@ -174,7 +174,7 @@ def _example(board: FailureBoard) -> Content:
             ],
             className="example-run",
         ),
-        html.P(_message(told, has_frames=bool(frames)), className="failure-message"),
+        html.P(_message(told, has_frames=bool(frames)), className="example-message"),
         *frame_list(frames),
         text_block("All that it said", told.text),
     ]

@@ -70,7 +70,7 @@ PROCESSES = [
     RANK,
 ]
 FAILURES = [
-    {"field": "status", "headerName": "Status", "cellRenderer": "Life", "width": 150},
+    {"field": "status", "headerName": "Status", "cellRenderer": "Life", "width": 168},
     {
         "field": "title",
         "headerName": "Failure",

@@ -125,6 +125,42 @@ async def test_an_administrator_archives_a_single_worker(
     await tab.close()
 
 
+async def test_an_administrator_resolves_mutes_and_reopens_a_failure_and_it_says_who_did(
+    browser: Browser, guarded: DashboardServer, reporter: Reporter
+) -> None:
+    run = reporter.fail(reporter.register("acted-on"), "made something of")
+    tab = await sign_in(browser, guarded, ADMIN, f"?process={run.id}")
+    await tab.locator(".failure-alike").get_by_role("link").click()
+    facts, dialog = tab.locator("#failure-facts"), tab.get_by_role("dialog")
+
+    async def confirm(name: str, said: str) -> None:
+        await dialog.get_by_role("button", name=name).click()
+        await expect(dialog).to_contain_text(said)
+        await dialog.get_by_role("button", name="Close").click()
+
+    await expect(facts.locator(".act")).to_have_text(["Resolve", "Mute …"])
+    await facts.get_by_role("button", name="Resolve").click()
+    await confirm("Resolve", "The failure is resolved.")
+    await expect(facts.locator(".status")).to_have_text("Resolved")
+    await expect(facts).to_contain_text("Resolved by dashboard admin from 127.0.0.1")
+    await expect(facts.locator(".act")).to_have_text(["Reopen"])
+    await facts.get_by_role("button", name="Reopen").click()
+    await confirm("Reopen", "The failure is open.")
+    await expect(facts.locator(".status")).to_have_text("New")
+    await facts.get_by_role("button", name="Mute").click()
+    await dialog.get_by_role("combobox").select_option("1 week")
+    await confirm("Mute", "The failure is muted")
+    await expect(facts).to_contain_text("Muted until")
+    await facts.get_by_role("button", name="Reopen").click()
+    await confirm("Reopen", "The failure is open.")
+    await facts.get_by_role("button", name="Mute").click()
+    await dialog.get_by_role("combobox").select_option("ever")
+    await confirm("Mute", "The failure is muted")
+    await expect(facts).to_contain_text("Muted for ever by dashboard admin from 127.0.0.1")
+    await expect(facts.locator(".acts li")).to_have_count(5)
+    await tab.close()
+
+
 async def test_others_are_offered_nothing(
     browser: Browser, guarded: DashboardServer, reporter: Reporter
 ) -> None:

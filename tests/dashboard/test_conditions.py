@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.conftest import TOKEN
 from tests.dashboard.locators import connection, row
@@ -127,8 +127,14 @@ async def test_at_390_pixels_there_is_one_level_at_a_time(tab: Page, reporter: R
     assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-VIEWS = ("/", "/?view=runs", "/?view=workers", "/?pipeline={pipeline}", "/?worker={worker}")
-DEEP = ("/?worker={worker}&process={run}", "/?view=runs&process={run}", "/?process={run}")
+VIEWS = (
+    *("/", "/?view=runs", "/?view=workers", "/?view=failures"),
+    *("/?pipeline={pipeline}", "/?worker={worker}", "/?failure={failure}"),
+)
+DEEP = (
+    *("/?worker={worker}&process={run}", "/?view=runs&process={run}", "/?process={run}"),
+    "/?failure={failure}&process={run}",
+)
 
 
 async def open_views(tab: Page, reporter: Reporter, name: str) -> AsyncIterator[str]:
@@ -137,17 +143,26 @@ async def open_views(tab: Page, reporter: Reporter, name: str) -> AsyncIterator[
     run = reporter.fail(worker, "a fault that is longer than a telephone is wide, by far")
     await tab.goto(f"/?process={run.id}")
     link = tab.locator("#facts").get_by_role("link", name=name)
-    pipeline = parse_qs(str(await link.get_attribute("href"))[1:])["pipeline"][0]
+    alike = tab.locator(".failure-alike").get_by_role("link")
+    pipeline, failure = [await led_to(link, "pipeline"), await led_to(alike, "failure")]
+    ids = {"pipeline": pipeline, "worker": worker, "run": run.id, "failure": failure}
     for view in (*VIEWS, *DEEP):
-        await tab.goto(view.format(pipeline=pipeline, worker=worker, run=run.id))
+        await tab.goto(view.format(**ids))
         if "process" in view:
             await expect(tab.locator(".failure-message")).to_be_visible()
+        elif "failure=" in view:
+            await expect(tab.locator(".example-message")).to_be_visible()
         else:
             await expect(tab.locator(".ag-row:visible").first).to_be_visible()
         if "pipeline" in view:
             await expect(tab.locator(".outcomes")).to_be_visible()
             await expect(tab.locator("#runtimes-chart")).to_be_attached()
         yield view
+
+
+async def led_to(link: Locator, parameter: str) -> str:
+    """What the address of a link says."""
+    return parse_qs(str(await link.get_attribute("href"))[1:])[parameter][0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,6 +7,7 @@ import pytest
 
 from db.session import Database
 from monitor.entities import Liveness, ProcessStatus, Task, TaskStatus, Worker
+from monitor.ids import failure_id
 from tests.client import Client, GraphQLErrors
 from tests.stored import THEN, a_process, a_task, a_worker, store
 
@@ -89,6 +90,19 @@ async def test_the_processes_of_a_version_can_be_picked_in_a_pipeline(
     assert await ids_of(client, "processes", {**pipeline, "versions": ["v1.3"]}) == [old.id]
     both = await ids_of(client, "processes", {**pipeline, "versions": ["v1.3", "v1.4", "v9"]})
     assert set(both) == {old.id, new.id}
+
+
+async def test_the_processes_of_a_version_can_be_picked_among_those_of_a_failure(
+    client: Client, database: Database
+) -> None:
+    worker, failure = a_worker(), failure_id("v1:of two versions")
+    old, new = (
+        a_process(worker, version=version, status=ProcessStatus.ERROR, failure_id=failure)
+        for version in ("v1.3", "v1.4")
+    )
+    await store(database, worker, old, new)
+    of = {"failureIds": [failure], "versions": ["v1.3"]}
+    assert await ids_of(client, "processes", of) == [old.id]
 
 
 @pytest.mark.parametrize(

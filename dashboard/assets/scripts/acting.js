@@ -48,12 +48,13 @@ let asked = null; // what the dialog is about: { action, id, key }
 /** Puts a button where something can be done, for who may. */
 export function offerActs() {
   if (role !== "admin") return;
-  for (const place of document.querySelectorAll("[data-act]:empty")) {
-    const button = document.createElement("button");
+  for (const place of document.querySelectorAll("[data-act]")) {
+    // React makes a place that of another act, and leaves the button in it.
+    const button = place.firstChild ?? place.appendChild(document.createElement("button"));
     const { label, isMild } = ACTS[place.dataset.act];
+    if (button.textContent === label) continue;
     Object.assign(button, { className: isMild ? "act mild" : "act", type: "button" });
     button.textContent = label;
-    place.append(button);
   }
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -181,6 +182,62 @@ async def test_all_finished_workers_of_a_pipeline_are_archived(
     assert [edge["node"]["summary"] for edge in found["audit"]["edges"]] == [
         *("1 worker", "250 workers", "250 workers")
     ]
+
+
+FAILURE = "query ($id: ID!) { failure(id: $id) { status mutedUntil audit { role action } } }"
+
+
+async def failed(database: Database) -> str:
+    """The id of a failure that was seen once."""
+    transactions = replica(database)
+    worker = await register(transactions)
+    process, _ = await transactions.run(start_process, worker_id=worker.id)
+    ended = await transactions.run(
+        end_process, process_id=process.id, status=ProcessStatus.ERROR, details="boom"
+    )
+    assert ended.failure_id is not None
+    return ended.failure_id
+
+
+async def test_a_failure_is_resolved_muted_and_reopened(
+    api: Client, admin: httpx.AsyncClient, database: Database
+) -> None:
+    id_ = await failed(database)
+
+    async def known() -> tuple[str, str | None]:
+        found = (await api.graphql(FAILURE, id=id_))["failure"]
+        return found["status"], found["mutedUntil"]
+
+    said = "The failure is resolved. If it is seen again, it has regressed."
+    assert await act(admin, "resolveFailure", id_) == (200, said)
+    assert await known() == ("RESOLVED", None)
+    assert await act(admin, "reopenFailure", id_) == (200, "The failure is open.")
+    said = "The failure is muted: it is counted, and nobody is alerted."
+    before = datetime.now(UTC)
+    assert await act(admin, "muteFailure", id_, period="1d") == (200, said)
+    status, until = await known()
+    assert status == "MUTED"
+    # Instants are told in milliseconds.
+    day, slack = timedelta(days=1), timedelta(milliseconds=1)
+    assert before + day - slack <= datetime.fromisoformat(until or "") <= datetime.now(UTC) + day
+    assert await act(admin, "muteFailure", id_, period="ever") == (200, said)
+    assert await known() == ("MUTED", None)
+    audit = (await api.graphql(FAILURE, id=id_))["failure"]["audit"]
+    acts = ["muteFailure", "muteFailure", "reopenFailure", "resolveFailure"]
+    assert [entry["action"] for entry in audit] == acts
+    assert {entry["role"] for entry in audit} == {"dashboard admin"}
+
+
+async def test_a_failure_that_there_is_none_of_cannot_be_acted_on(
+    admin: httpx.AsyncClient,
+) -> None:
+    for action, more in (
+        ("resolveFailure", {}),
+        ("muteFailure", {"period": "1h"}),
+        ("reopenFailure", {}),
+    ):
+        told = await act(admin, action, "failure_1", **more)
+        assert told == (404, "Failure not found.")
 
 
 def archive_defaults() -> dict[str, Any]:

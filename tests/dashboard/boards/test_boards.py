@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from dashboard.address import PipelineList, ProcessList, WorkerList
+from dashboard.address import FailureList, PipelineList, ProcessList, WorkerList
 from dashboard.api import Api
 from dashboard.boards.following import Follower
 from dashboard.boards.lists import ListBoard
@@ -21,7 +21,7 @@ from tests.dashboard.boards.test_following import followed
 from tests.dashboard.reporter import Reporter
 from tests.dashboard.waiting import until
 
-Wanted = TypeVar("Wanted", PipelineList, WorkerList, ProcessList)
+Wanted = TypeVar("Wanted", PipelineList, WorkerList, ProcessList, FailureList)
 
 
 async def walk(
