@@ -98,15 +98,11 @@ async def test_failures_can_be_ordered_by_when_and_how_often_they_were_seen(
         fail_with(reporter, worker, message)
     fail_with(reporter, worker, "a door")
     pipeline = await pipeline_of(mirror, "ordered")
-    expected = {"latest": ["a door", "a key", "a lock"], "count": ["a key", "a lock", "a door"]}
-    for order, titles in expected.items():
+    for order, first in (("latest", "a door"), ("count", "a key")):
         board = FailuresBoard(FailureList(pipeline, order=order))
         await board.load(mirror.api)
         ranked = sorted(board.nodes.values(), key=board.rank)
-        shown = [(node["title"], node["count"]) for node in ranked]
-        # Of those that were seen as often, either may come first.
-        assert [title for title, _ in shown[:1]] == titles[:1]
-        assert sorted(count for _, count in shown) == [2, 2, 3]
+        assert (len(ranked), ranked[0]["title"]) == (3, first)
 
 
 async def test_what_happens_to_failures_moves_them_to_where_they_belong(

@@ -7,7 +7,7 @@ import pytest
 from dashboard.view.failure import Failure, read_failure
 from dashboard.view.frames import SHOWN_AT_EITHER_END, Frame, frame_list, read_frames, whose
 from monitor.fingerprints.frames import sort_out
-from tests.monitor.fingerprints.corpus import CORPUS
+from tests.monitor.fingerprints.corpus import GROUPS
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_file_is_of_a_library_or_the_programs_own(file: str, library: str | No
 
 def test_frames_are_the_programs_own_where_the_api_takes_them_for_that() -> None:
     seen = 0
-    for group in CORPUS:
+    for group in GROUPS:
         for details in group.errors:
             told = read_failure(details)
             for frame in read_frames(told) if told else ():
