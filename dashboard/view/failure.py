@@ -5,9 +5,11 @@
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
+_FRAME = re.compile(r'[ |]{0,64}File "')
 SHOWN_ELSEWHERE = {
     *("error_message", "message", "error", "error_traceback", "task_name", "step_name"),
     *("task_id", "process_name", "worker_id", "worker_name"),
@@ -37,19 +39,31 @@ def read_failure(details: str | None) -> Failure | None:
     try:
         told = json.loads(details)
     except (ValueError, RecursionError):
-        return Failure(details.strip())
+        return _read_text(details)
     if not isinstance(told, dict):
-        return Failure(details.strip())
+        return _read_text(details)
     message = _first_text(told, "error_message", "message", "error")
     if message is None:
         return Failure(json.dumps(told, indent=2, ensure_ascii=False))
     rest = {key: value for key, value in told.items() if key not in SHOWN_ELSEWHERE}
+    said = _read_text(message)
     return Failure(
-        message,
+        said.message,
         _first_text(told, "task_name", "step_name"),
-        tuple(_frames(told.get("error_traceback"))),
+        tuple(_frames(told.get("error_traceback"))) or said.frames,
         json.dumps(rest, indent=2, ensure_ascii=False) if rest else None,
     )
+
+
+def _read_text(text: str) -> Failure:
+    """Of a traceback as Python prints it, what was raised is the message."""
+    lines = text.strip().splitlines()
+    frames = [index for index, line in enumerate(lines) if _FRAME.match(line)]
+    behind = range(frames[-1] + 1, len(lines)) if frames else ()
+    raised = next((i for i in behind if lines[i] and lines[i][0] not in " \t|"), None)
+    if raised is None:
+        return Failure(text.strip())
+    return Failure("\n".join(lines[raised:]), None, tuple(lines[:raised]))
 
 
 def _first_text(told: dict[str, Any], *names: str) -> str | None:

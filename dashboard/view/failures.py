@@ -161,7 +161,6 @@ def _example(board: FailureBoard) -> Content:
     step = example["failed"]
     told = read_failure(step and step["details"]) or read_failure(example["details"])
     told = told or Failure("The worker gave no reason.")
-    frames = read_frames(told)
     return [
         html.H3("Where it happened last"),
         html.P(
@@ -174,18 +173,10 @@ def _example(board: FailureBoard) -> Content:
             ],
             className="example-run",
         ),
-        html.P(_message(told, has_frames=bool(frames)), className="example-message"),
-        *frame_list(frames),
+        html.P(told.message, className="example-message"),
+        *frame_list(read_frames(told)),
         text_block("All that it said", told.text),
     ]
-
-
-def _message(told: Failure, *, has_frames: bool) -> str:
-    """Of a text that is a traceback, the line that says what was raised."""
-    if told.frames or not has_frames:
-        return told.message
-    lines = [line for line in told.message.splitlines() if line.strip()]
-    return next((line for line in lines[::-1] if not line[:1].isspace()), lines[-1])
 
 
 def pipeline_failures(board: FailuresBoard, pipeline: str) -> Drawn:

@@ -61,3 +61,28 @@ def test_a_traceback_of_another_kind_does_no_harm(traceback: object) -> None:
     failure = read_failure(json.dumps({"message": "boom", "error_traceback": traceback}))
     assert failure is not None
     assert failure.message == "boom"
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/srv/etl.py", line 41, in run
+    rows[key]
+ValueError: two lines,
+as it were"""
+
+
+@pytest.mark.parametrize("details", [TRACEBACK, json.dumps({"error_message": TRACEBACK})])
+def test_of_a_printed_traceback_what_was_raised_is_the_message(details: str) -> None:
+    frames = tuple(TRACEBACK.splitlines()[:3])
+    assert read_failure(details) == Failure("ValueError: two lines,\nas it were", None, frames)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'File "/srv/etl.py", line 41, in run',
+        'no File "x" in it',
+        '  | File "/srv/etl.py", line 41\n  | ExceptionGroup: two',
+    ],
+)
+def test_a_text_that_is_no_whole_traceback_stays_whole(text: str) -> None:
+    assert read_failure(text) == Failure(text.strip())

@@ -46,7 +46,10 @@ def test_the_frames_of_a_printed_traceback_are_read_from_its_text() -> None:
     rows[key]
   File "/usr/lib/python3.11/json/decoder.py", line 355
 KeyError: 'customer'"""
-    assert read_frames(Failure(text)) == [
+    told = read_failure(text)
+    assert told
+    assert told.message == "KeyError: 'customer'"
+    assert read_frames(told) == [
         Frame("/srv/etl/load.py", "41", "load", None),
         Frame("/usr/lib/python3.11/json/decoder.py", "355", "", "Python"),
     ]
