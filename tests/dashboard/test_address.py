@@ -2,7 +2,14 @@
 
 import pytest
 
-from dashboard.address import Address, PipelineList, ProcessList, Start, WorkerList
+from dashboard.address import (
+    Address,
+    FailureList,
+    PipelineList,
+    ProcessList,
+    Start,
+    WorkerList,
+)
 
 
 def test_an_empty_address_is_the_overview() -> None:
@@ -43,3 +50,18 @@ def test_a_start_is_found_again(part: int) -> None:
 @pytest.mark.parametrize("start", ["", "x", "%%%", "ñ", "Zmlyc3Q", "b3RoZXI6eA"])
 def test_a_start_that_cannot_be_read_is_the_beginning(start: str) -> None:
     assert Start.parse(start) == Start()
+
+
+def test_a_failure_is_shown_with_its_runs_alone() -> None:
+    address = Address.parse("?view=runs&failure=failure_1&pipeline=pipeline_1&version=v2")
+    assert (address.view, address.failure) == ("failures", "failure_1")
+    assert address.processes == ProcessList(failure="failure_1", version="v2")
+    of_worker = Address.parse("?worker=worker_1&failure=failure_1")
+    assert (of_worker.view, of_worker.failure) == ("workers", None)
+
+
+def test_failures_are_narrowed_by_what_is_known_of_them() -> None:
+    asked = Address.parse("?view=failures&text=no+rows&state=muted&sort=count&pipeline=p&from=x")
+    assert asked.failures == FailureList("p", "no rows", "muted", "count", "x")
+    unknown = Address.parse("?view=failures&state=gone&sort=colour")
+    assert unknown.failures == FailureList()
