@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.cluster import read_causally
+from db.deadlines import SECONDS
 from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable, reason
 from db.peers import CONNECT_SECONDS, connect_mariadb, ping_after_idling
 
@@ -176,7 +177,23 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
     )
     read_causally(engine)
     ping_after_idling(engine, _READ_IDLE_SECONDS if reads else _WRITE_IDLE_SECONDS)
+    if reads:
+        _limit_single_statements(engine)
     return engine
+
+
+def _limit_single_statements(engine: AsyncEngine) -> None:
+    """Those that have a time of their own (`db.deadlines`)."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
+    def limit(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> tuple[str, Any]:
+        del connection, cursor, many
+        seconds = context.execution_options.get(SECONDS) if context is not None else None
+        if seconds is not None:
+            statement = f"SET STATEMENT max_statement_time={seconds} FOR {statement}"
+        return statement, parameters
 
 
 def _distrust_what_the_driver_does_not_know(engine: AsyncEngine) -> None:

@@ -133,6 +133,11 @@ class Loaders:
         at_hand = self._at_hand.get(id_)
         return at_hand if isinstance(at_hand, Failure) else await self._failures.load(id_)
 
+    async def failures(self, ids: Sequence[str]) -> list[Failure]:
+        """Those of the failures that exist, in one statement."""
+        found = await self._failures.load_many(ids)
+        return [failure for failure in found if failure is not None]
+
     async def process(self, id_: str, *, details: bool) -> Process | None:
         """The process, at hand or loaded."""
         if isinstance(at_hand := self._at_hand.get(id_), Process):

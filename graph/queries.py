@@ -37,6 +37,7 @@ from graph.types.node import Node
 from graph.types.nodes import Process, Task, Worker, find_process, find_task
 from graph.types.pipelines import Pipeline
 from graph.types.rows import load_with_rows
+from graph.types.search import SEARCH, SearchConnection, search_all
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of, pipeline_id
 from monitor.reading import audit, figures, filters, reads
@@ -131,6 +132,8 @@ class Query:
             PageRequest(first, after, last, before),
         )
         return Connection.of(page, Failure.of)
+
+    search: SearchConnection = strawberry.field(resolver=search_all, description=SEARCH)
 
     @strawberry.field(description="null when there is none.")
     async def worker(self, info: GraphInfo, id: strawberry.ID) -> Worker | None:

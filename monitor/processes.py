@@ -135,18 +135,20 @@ def end_stalled_process(
     needs=lambda process_ids: Needs(processes=tuple(process_ids), failing=tuple(process_ids))
 )
 def group_failed(tx: Transaction, *, process_ids: Sequence[str]) -> int:
-    """Those of the processes that failed are counted in their group, unless they are; how many."""
+    """Those of the processes that failed are counted in their group and found by what was said,
+    unless they are; how many of them failed.
+    """
     found = [tx.find_process(process_id) for process_id in dict.fromkeys(process_ids)]
-    grouped = 0
-    for process in found:
-        if process is None or process.status is not ProcessStatus.ERROR or process.failure_id:
-            continue
+    failed = [process for process in found if process and process.status is ProcessStatus.ERROR]
+    for process in failed:
         assert process.ended_at is not None
         details = process.details if isinstance(process.details, str) else None
+        if process.failure_id is not None:
+            tx.failures.note_text(process, details, process.ended_at)
+            continue
         failure_id = tx.failures.note(process, details, process.ended_at)
         tx.keep(replace(process, failure_id=failure_id))
-        grouped += 1
-    return grouped
+    return len(failed)
 
 
 def _check_end(status: ProcessStatus, details: str | None) -> None:

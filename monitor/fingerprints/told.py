@@ -46,13 +46,13 @@ def read_error(details: str | None) -> Told:
     """From details, whatever they are; never raises."""
     if not details or not details.strip():
         return Told()
-    told = _parse(details)
+    told = parse_details(details)
     if isinstance(told, dict):
         return _read_object(told)
     return _read_text(told if isinstance(told, str) else details)
 
 
-def _parse(details: str) -> Any:
+def parse_details(details: str) -> Any:
     """The JSON that it is, else the text."""
     if details.lstrip()[:1] not in '{"':
         return details

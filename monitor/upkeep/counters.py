@@ -27,7 +27,7 @@ from db.errors import DatabaseUnavailable, is_conflict, is_unavailable
 from db.maintenance import MaintenanceDatabase
 from db.session import Database
 from monitor.slots import SLOT_SECONDS, slot_start
-from monitor.upkeep import failure_recount, pipeline_recount, recount, repairs
+from monitor.upkeep import failure_recount, pipeline_recount, recount, repairs, text_recount
 from monitor.upkeep.recount import Mismatch
 
 ATTEMPTS = 8
@@ -65,6 +65,7 @@ async def check_counters(database: Database, *, repair: bool) -> list[Difference
             await checker.check_workers()
             await checker.check_pipelines()
             await checker.check_failures()
+            await checker.check_texts()
             await checker.check_slots()
             await checker.check_totals()
         return checker.differences
@@ -129,6 +130,33 @@ class _Checker:
             self._note("failure", found)
             for failure_id in sorted({mismatch.key.failure_id for mismatch in found}):
                 await self._repair_with(repairs.repair_failure, failure_id)
+
+    async def check_texts(self) -> None:
+        """What is searched: the texts of failures and of processes, and no others."""
+        async for ids in self._pages(models.failures.c.id, _FAILURES_PER_PAGE):
+            untold = await text_recount.compare_failures(self._connection, ids)
+            self._note("failure", untold)
+            for mismatch in untold:
+                await self._repair_with(text_recount.repair_failure, mismatch.key)
+            silent = await text_recount.compare_processes(self._connection, ids)
+            self._note("processes of failure", silent)
+            for mismatch in silent:
+                await self._repair_texts(mismatch.key)
+        for texts, subjects in text_recount.SUBJECTS:
+            async for ids in self._pages(texts.c.subject_id, _PROCESSES_PER_PAGE):
+                arguments = (texts, subjects)
+                found = await text_recount.compare_subjects(self._connection, *arguments, ids)
+                self._note("removed", found)
+                for mismatch in found:
+                    await self._repair_with(text_recount.repair_subject, *arguments, mismatch.key)
+
+    async def _repair_texts(self, failure_id: str) -> None:
+        if not self._repair:
+            return
+        ids = await text_recount.find_without_text(self._connection, failure_id)
+        for start in range(0, len(ids), text_recount.STEP_PROCESSES):
+            some = ids[start : start + text_recount.STEP_PROCESSES]
+            await self._repair_with(text_recount.repair_processes, some)
 
     async def check_totals(self) -> None:
         found = await recount.compare_totals(self._connection)

@@ -15,6 +15,7 @@ from monitor.events import ChangeKind, Event
 from monitor.reading.asking import reading
 from monitor.reading.failures import read_failures
 from monitor.writing.storing import encode_in_parts
+from monitor.writing.texts import REMOVE_FAILURE_TEXTS
 
 STEP_FAILURES = 100
 # Server processes rely on what they have seen lately (`monitor.writing.failing`).
@@ -34,6 +35,7 @@ SILENT = (
 )
 _LOCK = select(_failure.id).where(_failure.id.in_(_IDS)).order_by(_failure.id).with_for_update()
 _REMOVE = (
+    REMOVE_FAILURE_TEXTS,
     delete(models.failure_figures).where(models.failure_figures.c.failure_id.in_(_IDS)),
     delete(models.failures).where(_failure.id.in_(_IDS)),
 )

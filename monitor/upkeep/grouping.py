@@ -1,4 +1,5 @@
-"""Groups what failed before there were groups, or under a server of the release before: at start.
+"""Groups what failed before there were groups, or under a server of the release before, and has it
+found by what was said: at start.
 
 From the oldest to the newest, in steps that hold nobody up, each of which stays when it is broken
 off. Of the processes nobody is told, of their failures whoever follows these.
@@ -14,11 +15,14 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 
 from db import models
+from db.errors import is_unavailable
+from db.searched import process_texts
 from db.session import Database
 from monitor.errors import Unavailable
 from monitor.processes import group_failed
 from monitor.reading.asking import reading
 from monitor.slots import LONG_AGO
+from monitor.upkeep.indexing import index_failures
 from monitor.writing.transactions import Transactions
 
 logger = logging.getLogger(__name__)
@@ -30,7 +34,16 @@ AGAIN_SECONDS = 5.0
 
 _process = models.processes.c
 _FAILED = (
-    select(_process.id, _process.started_at, _process.failure_id)
+    select(
+        *(_process.id, _process.started_at, _process.failure_id),
+        process_texts.c.subject_id.label("text_of"),
+    )
+    .join_from(
+        models.processes,
+        process_texts,
+        process_texts.c.subject_id == _process.id,
+        isouter=True,
+    )
     .where(_process.status == "ERROR")
     .order_by(_process.started_at, _process.id)
     .limit(PAGE_ROWS)
@@ -48,11 +61,12 @@ class Grouping:
         """Goes through all that failed, once."""
         while True:
             try:
+                await index_failures(self._database)
                 grouped = await self.group()
-            except Unavailable:
-                await asyncio.sleep(AGAIN_SECONDS)
-                continue
-            except Exception:
+            except Exception as error:
+                if isinstance(error, Unavailable) or is_unavailable(error):
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    continue
                 logger.exception("grouping what failed before has failed")
                 return
             if grouped:
@@ -63,7 +77,7 @@ class Grouping:
         """How many there were. Raises Unavailable."""
         grouped, at, id_ = 0, LONG_AGO, ""
         while found := await self._page(at, id_):
-            ungrouped = [row.id for row in found if row.failure_id is None]
+            ungrouped = [row.id for row in found if row.failure_id is None or row.text_of is None]
             for start in range(0, len(ungrouped), STEP_PROCESSES):
                 began = time.monotonic()
                 grouped += await self._transactions.run(

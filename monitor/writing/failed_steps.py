@@ -63,12 +63,12 @@ async def load_failed_steps(
 
 
 def _meant(loaded: Loaded, ids: Collection[str]) -> Iterator[str]:
-    """Each of them that is ended, or is to be grouped, or its successor (`monitor.starts`)."""
+    """Each of them that is ended, or has failed, or its successor (`monitor.starts`)."""
     for id_ in ids:
         process = loaded.processes.get(id_)
         if process is None:
             continue
-        if process.failure_id is None and process.status is not ProcessStatus.SUCCESS:
+        if process.status is not ProcessStatus.SUCCESS:
             yield id_
         if process.successor_id is not None:
             yield process.successor_id

@@ -1,8 +1,8 @@
 """What a transaction adds to failures: the groups that failed processes belong to, their figures.
 
-A batch with ends that failed takes two statements more: the failed steps are read, and the figures
-written. The row of a group is written when this server process has not seen it lately, so replicas
-queue for no row.
+A batch with ends that failed takes three statements more: the failed steps are read, and the
+figures written, and what is searched. The row of a group is written when this server process has
+not seen it lately, so replicas queue for no row.
 """
 
 from collections import defaultdict
@@ -26,6 +26,7 @@ from monitor.ids import failure_id
 from monitor.slots import EVER_SECONDS, HOUR_SECONDS, LONG_AGO, REMOVED_SHARD, slot_start
 from monitor.writing.failed_steps import find_failed_step
 from monitor.writing.statements import Loaded
+from monitor.writing.texts import Texts
 
 # For so long its row is known to be there: retention leaves it for longer.
 KNOWN_FOR = timedelta(minutes=10)
@@ -62,12 +63,14 @@ class Failures:
         self._opened: dict[str, dict[str, Any]] = {}
         self._changed: dict[str, dict[str, Any]] = {}
         self._figures: defaultdict[tuple[str, int, datetime, int], _Sums] = defaultdict(_Sums)
+        self._texts = Texts()
 
     def note(self, process: Process, details: str | None, ended_at: datetime) -> str:
         """Counts a process that ended with an error; the id of its group."""
         step = find_failed_step(self.held, process.id)
         name, told = (None, None) if step is None else (step.name, step.details)
         likeness = recognise(process.pipeline_id, name, told, details)
+        self._texts.add_process(process.id, ended_at, told, details)
         id_ = failure_id(likeness.fingerprint)
         self._open(id_, likeness, process, ended_at)
         end = last_end(ended_at, process.version)
@@ -78,6 +81,12 @@ class Failures:
             sums.last_end = max(sums.last_end, end)
         return id_
 
+    def note_text(self, process: Process, details: str | None, ended_at: datetime) -> None:
+        """Has it found by what was said, unless it is, of one that is counted already."""
+        step = find_failed_step(self.held, process.id)
+        told = None if step is None else step.details
+        self._texts.add_process(process.id, ended_at, told, details)
+
     def _open(self, id_: str, likeness: Likeness, process: Process, at: datetime) -> None:
         """Has the row written, unless it is known to be there and to begin before that."""
         known = self._known.get(id_)
@@ -86,10 +95,12 @@ class Failures:
         first = self._opened.get(id_)
         if first is None or at < first["first_seen_at"]:
             self._opened[id_] = _row(id_, likeness, process.version, at)
+            self._texts.add_failure(id_, at, likeness.title, likeness.step)
 
     def note_removal(self, process: Process) -> None:
         """Notes that a process is not kept any more; how often its failure was seen stays."""
         if process.failure_id is not None and process.ended_at is not None:
+            self._texts.remove_process(process.id)
             for slot in _slots(process.ended_at):
                 self._figures[(process.failure_id, *slot, REMOVED_SHARD)].occurrences -= 1
 
@@ -119,13 +130,16 @@ class Failures:
     @property
     def changed(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self._changed)
+        return bool(self._changed) or self._texts.changed
 
     def writes(self, dialect: str) -> Sequence[Write]:
         """What was noted, to be written."""
         opened = [self._opened[id_] for id_ in sorted(self._opened)]
         figures = upsert(models.failure_figures, dialect, add=OCCURRENCES, latest=LATEST)
-        return [(_open_rows(dialect), opened), (figures, [*self._rows()])]
+        return [
+            *((_open_rows(dialect), opened), (figures, [*self._rows()])),
+            *self._texts.writes(dialect),
+        ]
 
     async def store_changes(self, connection: AsyncConnection) -> None:
         """Writes what people made of failures, which is seldom."""

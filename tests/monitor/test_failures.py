@@ -165,7 +165,7 @@ async def test_a_success_belongs_to_none_and_costs_no_statement(
             )
         costs[status] = [s for s in statements if "BEGIN" not in s]
         assert (ended.failure_id is None) == (status is ProcessStatus.SUCCESS)
-    assert len(costs[ERROR]) - len(costs[ProcessStatus.SUCCESS]) == 2
+    assert len(costs[ERROR]) - len(costs[ProcessStatus.SUCCESS]) == 3
 
 
 async def test_what_is_removed_stays_in_the_figures_of_its_group(
