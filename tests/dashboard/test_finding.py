@@ -68,3 +68,45 @@ def test_what_cannot_be_searched_is_refused(dashboard: DashboardServer) -> None:
     for text in ("\0", "process_" + "x" * 90, "%", "'\"`;--", "\N{PILE OF POO}"):
         answer = httpx.get(f"{dashboard.url}/find", params={"text": text})
         assert (answer.status_code, answer.json()) == (200, {"found": []})
+
+
+async def test_failures_and_runs_are_found_by_the_words_of_their_errors(
+    tab: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("found-by-words")
+    reporter.fail(worker, "no rows of customer Müller-4711 in batch 17")
+    sought = reporter.fail(worker, "no rows of customer Groß-0815 in batch 18")
+    await open_search(tab)
+    await tab.keyboard.type("batch NO rows cust")
+    options = tab.get_by_role("option")
+    await expect(options).to_have_text(
+        [
+            re.compile(r"no rows of customer .*Failure.*found-by-words · transform"),
+            re.compile(r"Groß-0815 in batch 18.*Run.*found-by-words · .*\d"),
+            re.compile(r"Müller-4711 in batch 17.*Run.*found-by-words · .*\d"),
+        ]
+    )
+    await tab.get_by_role("combobox").fill("groß 08")
+    await expect(options).to_have_count(1)
+    await tab.keyboard.press("Enter")
+    await expect(row(tab, "processes", sought.id)).to_be_visible()
+    await expect(tab).to_have_url(re.compile(f"process={sought.id}"))
+
+
+async def test_a_failure_leads_to_its_address(tab: Page, reporter: Reporter) -> None:
+    reporter.fail(reporter.register("found-fault"), "unheard-of zyx")
+    await open_search(tab)
+    await tab.keyboard.type("zyx unheard")
+    failure = tab.get_by_role("option", name="Failure")
+    await expect(failure).to_have_attribute("data-search", re.compile(r"\?failure=failure_"))
+
+
+async def test_what_cannot_be_searched_by_words_leaves_the_pipelines(
+    tab: Page, reporter: Reporter
+) -> None:
+    text = " ".join(f"{a}{b}" for a in "abcdefgh" for b in "klmnopqrs")
+    reporter.register(f"of many words {text}")
+    await open_search(tab)
+    await tab.get_by_role("combobox").fill(text)
+    await expect(tab.get_by_role("option")).to_have_count(1)
+    await expect(tab.get_by_role("dialog")).to_contain_text("at most 64")

@@ -1,6 +1,8 @@
-/* Finding a pipeline by its name, or anything by its id: Ctrl-K or "/". */
+/* Finding a pipeline by its name, anything by its id, or what failed by the words of its error:
+   Ctrl-K or "/". */
 
 import { follow } from "./address.js";
+import { moment } from "./time.js";
 import { WORDS } from "./words.js";
 
 const TYPED_MILLISECONDS = 120; // until the next letter, while somebody types
@@ -30,8 +32,8 @@ function build() {
   element.setAttribute("aria-label", "Find");
   element.innerHTML = `
     <input type="text" role="combobox" aria-expanded="true" aria-controls="found"
-      aria-autocomplete="list" aria-label="Name of a pipeline, or an id" maxlength="256"
-      placeholder="Name of a pipeline, or an id" autocomplete="off" spellcheck="false">
+      aria-autocomplete="list" aria-label="Name of a pipeline, words of an error, or an id" maxlength="256"
+      placeholder="Pipeline, words of an error, or an id" autocomplete="off" spellcheck="false">
     <div id="found" role="listbox" aria-label="Found"></div>
     <p class="empty" role="status"></p>`;
   document.body.append(element);
@@ -61,7 +63,7 @@ async function ask() {
     if (number !== asked) return;
     draw(told.found || []);
     if (answer.ok) found = text;
-    else say(told.detail);
+    if (told.note || !answer.ok) say(told.note || told.detail);
   } catch {
     if (number !== asked) return;
     draw([]);
@@ -75,11 +77,11 @@ const say = (text) => {
 
 function draw(results) {
   list().replaceChildren(...results.map(optionOf));
-  say(results.length ? "" : "Nothing found: a part of a pipeline's name, or a whole id.");
+  say(results.length ? "" : "Nothing found: a part of a pipeline's name, words of an error, or a whole id.");
   mark(options().find((option) => option.dataset.search === chosen) || options()[0]);
 }
 
-function optionOf({ kind, name, search, status }, index) {
+function optionOf({ kind, name, search, status, line, at }, index) {
   const option = document.createElement("div");
   option.id = `found-${index}`;
   option.setAttribute("role", "option");
@@ -90,6 +92,11 @@ function optionOf({ kind, name, search, status }, index) {
   hint.className = status ? `status status-${status.toLowerCase()}` : "hint";
   hint.textContent = status ? WORDS[status] : kind;
   option.append(label, hint);
+  if (line) {
+    const below = document.createElement("small");
+    below.textContent = at ? `${line} · ${moment(at)}` : line;
+    option.append(below);
+  }
   return option;
 }
 
