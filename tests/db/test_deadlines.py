@@ -1,0 +1,28 @@
+"""A read that has a time of its own ends when that is over, and leaves the connection usable."""
+
+import pytest
+from sqlalchemy import text
+
+from db.deadlines import TooSlow, fetch_within
+from db.session import Database
+
+ENDLESS = {
+    True: "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT COUNT(*) FROM n",
+    False: "SELECT COUNT(*) FROM seq_1_to_1000000 a JOIN seq_1_to_1000000 b ON a.seq <> b.seq",
+}
+
+
+async def test_what_takes_longer_is_ended(database: Database) -> None:
+    async with database.reading() as connection:
+        for _ in range(2):
+            with pytest.raises(TooSlow):
+                await fetch_within(connection, text(ENDLESS[database.is_sqlite]), 0.1)
+            assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+async def test_what_is_in_time_is_answered_and_nothing_else_is_limited(database: Database) -> None:
+    async with database.reading() as connection:
+        assert await fetch_within(connection, text("SELECT 7 AS n"), 5) == [(7,)]
+        if not database.is_sqlite:
+            limit = await connection.scalar(text("SELECT @@max_statement_time"))
+            assert float(limit) == 10
