@@ -7,14 +7,13 @@ index of words finds it. What neither does in time is refused.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, case, func, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.deadlines import TooSlow, fetch_within
-from db.models import UtcDateTime
 from db.searched import failure_texts, has_words, process_texts
 from db.session import Database
 from monitor.errors import InvalidInput
@@ -39,7 +38,6 @@ LINE_LENGTH = 200
 RECENT = (250, 4_000)
 SECONDS = 1.5
 NEWEST_FIRST = Order("FAILED_AT", Direction.DESC)
-_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,8 @@ async def _find(
 ) -> list[Hit]:
     """The first that have the terms, and one more."""
     for window in RECENT:
-        statement = recent_statement(listing, terms, request, window)
+        oldest = await connection.scalar(oldest_statement(listing, request, window))
+        statement = recent_statement(listing, terms, request, oldest)
         found: Sequence[Any] = (await connection.execute(statement)).all()
         if not found or len(found) > request.size:
             break
@@ -137,17 +136,25 @@ async def _find_by_index(
         ) from error
 
 
-def recent_statement(
-    listing: Listing[Hit], terms: Sequence[Term], request: PageRequest, window: int
-) -> Select[Any]:
-    """The first that have the terms among so many texts."""
+def oldest_statement(listing: Listing[Hit], request: PageRequest, window: int) -> Select[Any]:
+    """From when the last of so many texts is; no row when there are fewer."""
     column, _ = listing.orders[NEWEST_FIRST.field]
-    behind = listing.select(true(), NEWEST_FIRST, request)
-    oldest = behind.with_only_columns(column).limit(1).offset(window).scalar_subquery()
-    conditions = [
-        column >= func.coalesce(oldest, literal(_LONG_AGO, UtcDateTime), type_=UtcDateTime),
-        *(_has(listing, term) for term in terms),
-    ]
+    index = listing.index((), NEWEST_FIRST)
+    statement = listing.select(true(), NEWEST_FIRST, request, index)
+    return statement.with_only_columns(column).limit(1).offset(window)
+
+
+def recent_statement(
+    listing: Listing[Hit], terms: Sequence[Term], request: PageRequest, oldest: datetime | None
+) -> Select[Any]:
+    """The first that have the terms, of those from then on.
+
+    MariaDB would not begin there by the index if it had to look up when that is.
+    """
+    column, _ = listing.orders[NEWEST_FIRST.field]
+    conditions = [_has(listing, term) for term in terms]
+    if oldest is not None:
+        conditions.append(column >= oldest)
     return listing.select(and_(*conditions), NEWEST_FIRST, request, listing.index((), NEWEST_FIRST))
 
 
@@ -164,7 +171,8 @@ def index_statement(
 def counting_statement(listing: Listing[Hit], terms: Sequence[Term]) -> Select[Any]:
     """How many of the newest texts have each of the terms."""
     texts: Any = listing.id.table
-    newest = listing.select(true(), NEWEST_FIRST, PageRequest(0))
+    index = listing.index((), NEWEST_FIRST)
+    newest = listing.select(true(), NEWEST_FIRST, PageRequest(0), index)
     words = newest.with_only_columns(texts.c.words).limit(RECENT[0]).subquery()
     return select(
         *(func.coalesce(func.sum(case((_is_in(words.c.words, t), 1), else_=0)), 0) for t in terms)
