@@ -13,6 +13,7 @@ from sqlalchemy import Table, func, select
 
 from bench.parts import Parts
 from bench.report import Figure, say
+from bench.search import TEXTS, error_of, multiply_texts
 from bench.writes import Connection
 from db import models
 from db.migrate import migrate
@@ -63,6 +64,7 @@ async def measure(parts: Parts) -> list[Figure]:
     workers = await fill(small, now)
     await fill(large, now)
     multiply(parts.mariadb, large.rsplit("/", 1)[1], TIMES)
+    multiply_texts(parts.mariadb, large.rsplit("/", 1)[1], TIMES)
     assert await _count(large) == FEW * TIMES
     sizes = (f"{FEW:,}", f"{FEW * TIMES:,} processes")
     figures = await _compare_all(parts, (small, large), sizes, _reads(workers, now))
@@ -135,7 +137,13 @@ def _reads(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
         "activity of a day": [_query(activity)],
         "first pages, every order and filter": list(_pages(workers, now)),
         "pipelines, every list of one": list(_pipelines(now)),
+        "search": [_query(_search(text)) for text in TEXTS],
     }
+
+
+def _search(text: str) -> str:
+    found = "line node { ... on Failure { id title count } ... on Process { id status } }"
+    return f"{{ search(text: {json.dumps(text)}, first: {PAGE}) {{ edges {{ {found} }} }} }}"
 
 
 def _pipelines(now: datetime) -> Iterator[Read]:
@@ -213,7 +221,8 @@ async def fill(url: str, now: datetime) -> list[str]:
             process, tasks = start_process.body(tx, worker_id=workers[number % WORKERS])
             end = TaskStatus.ERROR if failed else TaskStatus.SUCCESS
             tx.now += timedelta(seconds=2)
-            update_task.body(tx, task_id=tasks[0].id, status=end, details=None)
+            said = error_of(number) if failed else None
+            update_task.body(tx, task_id=tasks[0].id, status=end, details=said)
             outcome = ProcessStatus.ERROR if failed else ProcessStatus.SUCCESS
             end_process.body(tx, process_id=process.id, status=outcome, details=None)
         await tx.store(silently=True)

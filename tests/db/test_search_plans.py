@@ -111,7 +111,7 @@ async def test_rare_words_are_found_by_their_index(
 async def _reads(connection: AsyncConnection) -> int:
     """Rows and entries of indexes that the session has read so far."""
     status = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
-    return sum(int(value) for _, value in status.all())
+    return sum(int(row.Value) for row in status)
 
 
 @pytest.mark.parametrize("page", PAGES)
