@@ -17,11 +17,11 @@ import orjson
 from monitor.fingerprints.frames import LINE, read_list, read_text
 from monitor.fingerprints.messages import first_line
 
-_MESSAGES = ("error_message", "message", "error", "detail", "msg")
+MESSAGES = ("error_message", "message", "error", "detail", "msg")
 _TRACEBACKS = ("error_traceback", "traceback", "stack_trace", "stack")
 # Who and where, but not what.
 _NO_WORDS = (
-    *_MESSAGES,
+    *MESSAGES,
     *_TRACEBACKS,
     *("task_name", "step_name", "task_id", "process_name", "worker_id", "worker_name"),
 )
@@ -79,7 +79,7 @@ def _read_object(told: dict[str, Any]) -> Told:
 
 
 def _message_of(told: dict[str, Any]) -> str:
-    for name in _MESSAGES:
+    for name in MESSAGES:
         match told.get(name):
             case str() as text if text.strip():
                 return text

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from monitor.fingerprints.told import parse_details
+from monitor.fingerprints.told import MESSAGES, parse_details
 
 # Of a longer text so much is kept of either end: what an error is stands in its first line or last.
 END_CHARACTERS = 2_000
@@ -40,7 +40,11 @@ def _text_of(details: str) -> str:
 
 
 def _lines(value: Any) -> Iterator[str]:
-    """Texts of a JSON value in their order; what is in a list, a frame say, in one line."""
+    """Texts of a JSON value in their order, but for its message, which comes first; what is in a
+    list, a frame say, in one line.
+    """
+    if isinstance(value, dict):
+        value = dict(sorted(value.items(), key=lambda member: member[0] not in MESSAGES))
     waiting = [value]
     while waiting:
         match waiting.pop():

@@ -12,11 +12,11 @@ FRAMES = [
 ]
 
 
-def test_of_json_it_is_the_values_each_line_once() -> None:
+def test_of_json_it_is_the_message_and_then_the_rest_each_line_once() -> None:
     step = {"task_name": "load", "error_message": "no rows\nin batch 17", "error_traceback": FRAMES}
     process = {"message": "no rows", "error_code": 5, "ok": False, "more": None}
     assert said_of(json.dumps(step), json.dumps(process)).splitlines() == [
-        *("load", "no rows", "in batch 17"),
+        *("no rows", "in batch 17", "load"),
         *("/srv/etl/load.py, 17, main", "/srv/etl/rows.py, 4, parse", "5"),
     ]
 
