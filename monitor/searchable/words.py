@@ -9,12 +9,15 @@ splits it nowhere, takes it for no stop word and no operator, and what begins al
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 # In UTF-8; what is longer is cut, in an index as in what is looked for.
 WORD_BYTES = 41
 MAX_WORDS = 500
 MAX_TERMS = 64
+# Longer ones are of one text only.
+_CACHED = 40
 # A word of more parts says nothing: it is some code.
 _MAX_PARTS = 5
 
@@ -38,8 +41,7 @@ def words_of(text: str) -> str:
     """Each of its words once, 500 at most, with a blank on either side."""
     found: dict[str, None] = {}
     for word in _WORD.findall(_composed(text)):
-        for kept in _kept(word):
-            found[_written(kept)] = None
+        found.update(dict.fromkeys(_forms(word) if len(word) <= _CACHED else _make_forms(word)))
         if len(found) >= MAX_WORDS:
             break
     return f" {' '.join(list(found)[:MAX_WORDS])} "
@@ -83,16 +85,19 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
-def _kept(word: str) -> Iterator[str]:
-    """What a word is found by."""
-    if _IS_CJK.match(word):
+def _make_forms(word: str) -> tuple[str, ...]:
+    """What it is found by."""
+    if not word.isascii() and _IS_CJK.match(word):
         # The last one by itself, so that each is the beginning of something.
-        yield from (word[at : at + 2] for at in range(len(word)))
-        return
-    yield word
+        return tuple(_written(word[at : at + 2]) for at in range(len(word)))
+    if word.islower() or word.isdecimal():
+        return (_written(word),)
     parts = _PART_ENDS.split(word)
-    if 1 < len(parts) <= _MAX_PARTS:
-        yield from parts
+    return tuple(map(_written, [word, *parts] if 1 < len(parts) <= _MAX_PARTS else [word]))
+
+
+# Errors say the same words again and again.
+_forms = lru_cache(maxsize=8_192)(_make_forms)
 
 
 def _asked(word: str) -> Iterator[tuple[str, bool]]:

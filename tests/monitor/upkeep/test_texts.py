@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from db import models
+from db.maintenance import compact
 from db.searched import failure_texts, process_texts
 from db.session import Database
 from monitor.entities import Process, ProcessStatus, Worker
@@ -145,4 +146,17 @@ async def test_the_text_of_a_failure_goes_with_it(
     async for _ in forget_failures(database, datetime.now(UTC) + 2 * DAYS, DAYS):
         pass
     assert await found(database, "rows") == []
+    assert await check_counters(database, repair=False) == []
+
+
+async def test_compacted_tables_are_searched_as_before(
+    database: Database, transactions: Transactions, worker: Worker
+) -> None:
+    processes = [await fail(transactions, worker, f"no rows {n}") for n in range(3)]
+    await transactions.run(remove_processes, process_ids=[processes[0].id], abandoned_before=None)
+    await compact(database)
+    later = await fail(transactions, worker, "no rows at all")
+    assert await found(database, "rows 2") == [processes[2].id]
+    assert await found(database, "all rows") == [later.failure_id, later.id]
+    assert await found(database, "0") == []
     assert await check_counters(database, repair=False) == []
