@@ -43,6 +43,9 @@ def pytest_configure() -> None:
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
+    # What Hypothesis notes of our code does not belong into the tree.
+    notes = Path(tempfile.gettempdir(), f"hypothesis-{os.getuid()}")
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(notes))
 
 
 def pytest_collection_finish() -> None:
