@@ -6,6 +6,7 @@ by adding them up.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from monitor.entities import MICROSECOND
@@ -16,6 +17,15 @@ UNKNOWN = -1
 # However logarithms and products are rounded: powers of two, which stand between two buckets, are
 # in the upper one, and 7 % of 100 durations are 7 of them.
 ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """So many durations from `begin` on that are shorter than `end`."""
+
+    begin: timedelta
+    end: timedelta
+    count: int
 
 
 def bucket_of(duration: timedelta | None) -> int:
@@ -40,3 +50,22 @@ def quantile(counts: Mapping[int, int], share: float) -> timedelta | None:
         if count > 0 and rank <= 0:
             return MICROSECOND * 2 ** ((bucket + 0.5) / BUCKETS_PER_OCTAVE)
     return None
+
+
+def parts(counts: Mapping[int, int], most: int) -> list[Part]:
+    """At most so many, from the shortest duration to the longest, each as many times as long as the
+    one before; in between there may be empty ones. None of no durations; UNKNOWN ones do not count.
+    """
+    known = {bucket: n for bucket, n in counts.items() if bucket != UNKNOWN and n > 0}
+    if not known:
+        return []
+    first, last = min(known), max(known)
+    width = math.ceil((last - first + 1) / most)
+    sums = dict.fromkeys(range(first, last + 1, width), 0)
+    for bucket, count in known.items():
+        sums[bucket - (bucket - first) % width] += count
+    return [Part(_begin(at), _begin(at + width), count) for at, count in sums.items()]
+
+
+def _begin(bucket: int) -> timedelta:
+    return MICROSECOND * 2 ** (bucket / BUCKETS_PER_OCTAVE)

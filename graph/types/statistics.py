@@ -6,8 +6,12 @@ from typing import Self
 import strawberry
 
 from graph.types.figures import ProcessCounts
+from monitor.errors import InvalidInput
+from monitor.histogram import Part, parts
 from monitor.reading import flaky, occurrences, statistics
 from monitor.reading.versions import VersionFigures
+
+BUCKETS, MAX_BUCKETS = 24, 100
 
 
 @strawberry.type(
@@ -32,8 +36,24 @@ class RuntimeStatistics:
         )
 
 
+@strawberry.type(description="So many from one duration on that took less than the other.")
+class RuntimeBucket:
+    from_seconds: float
+    to_seconds: float
+    count: int
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        return cls(
+            from_seconds=part.begin.total_seconds(),
+            to_seconds=part.end.total_seconds(),
+            count=part.count,
+        )
+
+
 @strawberry.type
 class StepStatistics:
+    figures: strawberry.Private[statistics.StepFigures]
     name: str
     position: int
     succeeded: int
@@ -42,9 +62,20 @@ class StepStatistics:
         description="Of those that succeeded and were said to have been started."
     )
 
+    @strawberry.field(
+        description="How these runtimes are distributed: from the shortest to the longest in at "
+        "most so many buckets (24, or up to 100), each as many times as long as the one before."
+    )
+    def histogram(self, buckets: int | None = None) -> list[RuntimeBucket]:
+        most = BUCKETS if buckets is None else buckets
+        if not 1 <= most <= MAX_BUCKETS:
+            raise InvalidInput("buckets", f"is {most}, must be from 1 to {MAX_BUCKETS}")
+        return [RuntimeBucket.of(part) for part in parts(self.figures.counts, most)]
+
     @classmethod
     def of(cls, name: str, position: int, figures: statistics.StepFigures) -> Self:
         return cls(
+            figures=figures,
             name=name,
             position=position,
             succeeded=figures.succeeded,

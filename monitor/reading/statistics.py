@@ -100,11 +100,17 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class StepFigures:
-    """How a step ended, and how long it took where it succeeded."""
+    """How a step ended, and how long it took where it succeeded: by bucket, too."""
 
     succeeded: int
     failed: int
     runtimes: Runtimes
+    counts: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, ends: Ends) -> Self:
+        """Of what ended."""
+        return cls(ends.succeeded, ends.failed, Runtimes.of(ends.counts), ends.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +196,7 @@ async def find_steps(
                 ends[pipeline_id, step].add(*counted)
     return {
         each: {
-            name: StepFigures(found.succeeded, found.failed, Runtimes.of(found.counts))
+            name: StepFigures.of(found)
             for name in each.names
             if (found := ends.get((each.pipeline_id, name))) is not None
         }

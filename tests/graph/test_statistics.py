@@ -56,6 +56,11 @@ query ($id: ID!, $since: DateTime!, $until: DateTime, $slot: Int!) {{
   }}
 }}
 """
+HISTOGRAM = """
+query ($id: ID!, $buckets: Int) {
+  pipeline(id: $id) { steps { histogram(buckets: $buckets) { fromSeconds toSeconds count } } }
+}
+"""
 NOTHING = {
     "count": 0,
     "p50Seconds": None,
@@ -223,6 +228,32 @@ async def test_quantiles_are_those_of_what_succeeded(client: Client, database: D
         "failed": 3_000 - len(succeeded),
         "successRate": pytest.approx(len(succeeded) / 3_000),
     }
+
+
+async def test_a_histogram_has_each_run_that_succeeded(client: Client, database: Database) -> None:
+    worker = of_steps()
+    taken = [(10.0, False)] * 3 + [(30.0, False)] * 2 + [(400.0, True)]
+    runs = [a_run(worker, NOW - HOUR, seconds, failed=failed) for seconds, failed in taken]
+    await keep(database, worker, runs)
+    found = await pipeline(client, worker, HISTOGRAM, buckets=50)
+    _, load = (step["histogram"] for step in found["steps"])
+    assert len(load) == 13  # eight up to 10 s, of as many up to 20 s the fifth
+    assert (load[0]["count"], load[-1]["count"]) == (3, 2)
+    assert {bucket["count"] for bucket in load[1:-1]} == {0}
+    assert load[0]["fromSeconds"] <= 5 < load[0]["toSeconds"]
+    assert load[-1]["fromSeconds"] <= 15 < load[-1]["toSeconds"]
+    [one] = (await pipeline(client, worker, HISTOGRAM, buckets=1))["steps"][1]["histogram"]
+    assert one["count"] == 5
+
+
+@pytest.mark.parametrize("buckets", [-1, 0, 101])
+async def test_no_histogram_has_so_many_buckets(
+    client: Client, database: Database, buckets: int
+) -> None:
+    worker = of_steps()
+    await keep(database, worker, [])
+    refused = await refusals(client, worker, HISTOGRAM, buckets=buckets)
+    assert refused == ["BAD_USER_INPUT"]
 
 
 async def test_the_window_begins_with_the_hour_that_since_lies_in(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from monitor.histogram import UNKNOWN, bucket_of, quantile
+from monitor.histogram import UNKNOWN, bucket_of, parts, quantile
 
 MICROSECOND = timedelta(microseconds=1)
 NUMBER = 100_000
@@ -106,6 +106,27 @@ def test_unknown_durations_do_not_count() -> None:
 @pytest.mark.parametrize("counts", [{}, {UNKNOWN: 5}, {80: 0}])
 def test_of_no_durations_there_is_no_quantile(counts: dict[int, int]) -> None:
     assert quantile(counts, 0.99) is None
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 24, 100])
+def test_parts_have_every_duration_where_it_belongs_and_leave_no_gap(most: int) -> None:
+    chance = random.Random(most)
+    durations = [round(10 ** chance.uniform(3, 9)) * MICROSECOND for _ in range(1_000)]
+    found = parts(counts_of(durations) | {UNKNOWN: 5, 500: 0}, most)
+    # A duration at a border may be in the bucket beside it.
+    assert most / 2 < len(found) <= most
+    assert [part.end for part in found[:-1]] == [part.begin for part in found[1:]]
+    for part in found:
+        exact = sum(part.begin <= each < part.end for each in durations)
+        assert abs(part.count - exact) <= 1
+    assert sum(part.count for part in found) == 1_000
+    assert found[0].count > 0 < found[-1].count
+    growth = [part.end / part.begin for part in found]
+    assert growth == [pytest.approx(growth[0], 0.01)] * len(found)
+
+
+def test_of_no_durations_there_are_no_parts() -> None:
+    assert parts({UNKNOWN: 5, 80: 0}, 24) == []
 
 
 def test_the_rank_is_exact_where_products_are_not() -> None:
