@@ -179,6 +179,9 @@ class Address:
     workers: WorkerList = WorkerList()
     processes: ProcessList = ProcessList()
     failures: FailureList = FailureList()
+    # Two versions of the pipeline, side by side.
+    compare: str = ""
+    against: str = ""
     # As it was written, for the browser to know it again.
     search: str = field(default="", compare=False)
 
@@ -220,6 +223,8 @@ class Address:
                 given.word("sort", FAILURE_ORDERS),
                 start,
             ),
+            given.text("compare", MAX_NAME_CHARACTERS) or "",
+            given.text("against", MAX_NAME_CHARACTERS) or "",
             search,
         )
 

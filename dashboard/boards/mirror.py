@@ -17,6 +17,7 @@ from dashboard.boards.pipelines import PipelineBoard, PipelinesBoard
 from dashboard.boards.process import ProcessBoard
 from dashboard.boards.processes import ProcessesBoard
 from dashboard.boards.runs import RunsBoard
+from dashboard.boards.versions import VersionsBoard
 from dashboard.boards.workers import WorkerBoard, WorkersBoard
 from dashboard.supervision import Supervisor
 
@@ -96,6 +97,11 @@ class Mirror:
     def runs(self, pipeline: str) -> RunsBoard:
         """The board of the processes of a pipeline that ended last."""
         return self._open(("runs", pipeline), lambda: RunsBoard(pipeline))
+
+    def versions(self, pipeline: str, version: str, against: str) -> VersionsBoard:
+        """The board of two versions of a pipeline."""
+        key = ("versions", pipeline, version, against)
+        return self._open(key, lambda: VersionsBoard(pipeline, version, against))
 
     def _open(self, key: Hashable, create: Callable[[], AnyBoard]) -> AnyBoard:
         board = self._boards.get(key)

@@ -1,10 +1,14 @@
 """The board of one process with its tasks."""
 
+import time
 from typing import Any
 
 from dashboard.api import Api, Refused
 from dashboard.boards.board import Board, Event, Subscription, newer
 from dashboard.boards.rows import Node, Row, by_id, task_row
+
+# The expected end is put off while a step takes longer than it usually does, which nobody tells.
+EXPECTED_SECONDS = 15.0
 
 
 class ProcessBoard(Board):
@@ -13,6 +17,8 @@ class ProcessBoard(Board):
     The API answers 16 MiB of details at most. Where the tasks have more, it is asked for those of
     the first one that failed; the others' are known once they change (`has_all_details`).
     """
+
+    ages = True
 
     def __init__(self, process: str) -> None:
         super().__init__()
@@ -27,6 +33,7 @@ class ProcessBoard(Board):
         self.pipeline: Node | None = None
         # What it failed alike with; None while it did not.
         self.failure: Node | None = None
+        self._expected_at = 0.0  # when its end was asked for
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -58,6 +65,7 @@ class ProcessBoard(Board):
             if not has_all_details:
                 await self._load_details_of_failure(api)
         self.process, self.has_all_details = process, has_all_details
+        self._expected_at = time.monotonic()
         self.cursor, self.is_loaded = data["feedCursor"], True
 
     async def _ask(self, api: Api) -> tuple[dict[str, Any], bool]:
@@ -74,6 +82,19 @@ class ProcessBoard(Board):
         if failed := self.failed:
             data = await api.query("task_details", id=failed["id"])
             failed["details"] = data["task"] and data["task"]["details"]
+
+    def age(self) -> bool:
+        due_at = self._expected_at + EXPECTED_SECONDS
+        if self.process and self.process["expectedEndAt"] and time.monotonic() >= due_at:
+            self.incomplete.set()
+        return False
+
+    async def complete(self, api: Api) -> None:
+        """Asks when it is expected to end. Raises ApiGone."""
+        self._expected_at = time.monotonic()
+        data = await api.query("expected_end", id=self.id)
+        if data["process"] and self.process and self._ended_at is None:
+            self.process = self.process | data["process"]
 
     def _apply_task(self, event: Event) -> None:
         node = event["node"]

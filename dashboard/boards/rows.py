@@ -131,18 +131,21 @@ def process_row(node: Node) -> Row:
 
 def task_row(node: Node, process_ended_at: str | None) -> Row:
     """A row of the tasks' table; what ran when the process ended took until then, as is known."""
-    took = node["runtimeSeconds"]
-    if node["status"] == "RUNNING":
+    took, status, usual = node["runtimeSeconds"], node["status"], node["usualRuntime"]
+    if status == "RUNNING":
         took = _seconds(node["startedAt"], process_ended_at) if process_ended_at else None
+        status = "OVERTIME" if node["overtime"] and took is None else status
     return {
         "id": node["id"],
         "position": node["position"],
         "name": node["name"],
         "version": node["version"],
-        "status": node["status"],
+        "status": status,
         "started": node["startedAt"],
         "ended": node["endedAt"],
         "runtime": took,
+        # Seconds.
+        "usual": usual and {"p50": usual["p50Seconds"], "p95": usual["p95Seconds"]},
     }
 
 
@@ -152,5 +155,7 @@ def _seconds(since: str, until: str) -> float:
 
 
 def state(process: Node) -> str:
-    """Its status, or STALLED while it runs at a worker that is lost."""
-    return "STALLED" if process["stalled"] else str(process["status"])
+    """Its status; of what runs STALLED at a worker that is lost, else OVERTIME where it is."""
+    if process["stalled"]:
+        return "STALLED"
+    return "OVERTIME" if process["overtime"] else str(process["status"])

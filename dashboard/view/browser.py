@@ -9,6 +9,7 @@ CHOICES = (
     *("range", "pipeline-name", "condition", "worker-name", "presence"),
     *("state", "period", "order"),
     *("failure-text", "failure-state", "failure-sort"),
+    *("compare", "against"),
 )
 # By the names of the functions in assets/scripts/main.js.
 ALWAYS: dict[str, list[Any]] = {

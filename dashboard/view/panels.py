@@ -17,6 +17,8 @@ from dashboard.address import (
 from dashboard.view.attributes import attributes
 from dashboard.view.controls import WORDS, choice, search_field, segments
 from dashboard.view.tables import FAILURES, PIPELINES, PROCESSES, TASKS, WORKERS, table
+from dashboard.view.usual import usual_key
+from dashboard.view.versions import version_choice
 
 
 def panels() -> html.Main:
@@ -181,11 +183,32 @@ def _pipeline() -> html.Section:
         html.Div(id="pipeline-grid"),
         html.Div(id="pipeline-steps"),
         html.Div(id="pipeline-versions"),
+        _compared(),
     ]
     return _panel(
         "pipeline",
         [html.H2(id="pipeline-title"), freshness("pipeline")],
         html.Div(parts, className="panel-body scrolls"),
+    )
+
+
+def _compared() -> html.Div:
+    """Two versions side by side; the server says whether, and which there are."""
+    head = [
+        html.H3("Versions side by side"),
+        version_choice("compare", "Version"),
+        html.Span("against"),
+        version_choice("against", "Against version"),
+        html.Button(
+            "Close", type="button", className="copy", **attributes(data_drop="compare against")
+        ),
+        freshness("versions"),
+    ]
+    return html.Div(
+        [html.Div(head, className="part-head"), html.Div(id="compared")],
+        id="compared-box",
+        className="part",
+        hidden=True,
     )
 
 
@@ -201,7 +224,7 @@ def _process() -> html.Section:
     parts = [
         html.Div(id="facts"),
         html.Div(id="failure"),
-        html.Div([html.H3("Timeline"), bars], id="times", hidden=True),
+        html.Div([html.H3("Timeline"), usual_key(), bars], id="times", hidden=True),
         html.Div(id="comparison"),
         html.Div(id="reports"),
     ]

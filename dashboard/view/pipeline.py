@@ -1,16 +1,16 @@
 """The page of a pipeline: how it is, and how its runs, steps and versions went."""
 
-from typing import Any
-
 from dash import html
 
 from dashboard.boards.pipelines import PipelineBoard
 from dashboard.boards.rows import Node, pipeline_state
-from dashboard.boards.runs import STEPS, RunsBoard
+from dashboard.boards.runs import RunsBoard
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.grid import outcomes_grid
 from dashboard.view.links import link
-from dashboard.view.words import NOTHING, Content, act, ago, badge, duration, moment
+from dashboard.view.steps import steps_section
+from dashboard.view.versions import versions_section
+from dashboard.view.words import Content, act, ago, badge, moment, share, took
 
 PIPELINE_PARTS = ("pipeline-facts", "pipeline-grid", "pipeline-steps", "pipeline-versions")
 
@@ -22,9 +22,9 @@ def pipeline_parts(board: PipelineBoard, runs: RunsBoard | None) -> dict[str, Dr
     return {
         "pipeline-facts": draw_once(board, "facts", version, lambda: _facts(board)),
         "pipeline-grid": draw_once(board, "grid", beside, lambda: outcomes_grid(runs)),
-        "pipeline-steps": draw_once(board, "steps", version, lambda: _steps(board.pipeline)),
+        "pipeline-steps": draw_once(board, "steps", version, lambda: steps_section(board.pipeline)),
         "pipeline-versions": draw_once(
-            board, "versions", version, lambda: _versions(board.pipeline)
+            board, "versions", version, lambda: versions_section(board.pipeline)
         ),
     }
 
@@ -91,76 +91,3 @@ def _figures(pipeline: Node) -> list[tuple[str, str]]:
         ),
         ("Workers", f"{workers['alive']:,} alive, {silent}"),
     ]
-
-
-def share(part: float | None) -> str:
-    """A share in percent."""
-    return NOTHING if part is None else f"{part:.1%}"
-
-
-def took(seconds: float | None) -> str:
-    """A duration that may not be known."""
-    return NOTHING if seconds is None else duration(seconds)
-
-
-def _steps(pipeline: Node | None) -> Content:
-    if not pipeline or not pipeline["steps"]:
-        return []
-    steps = pipeline["steps"][:STEPS]
-    count = len(pipeline["steps"])
-    rest = [html.P(f"The first {STEPS} of {count:,} steps.")] if count > STEPS else []
-    head = ("Step", "Ended", "Failed", "p50", "p95")
-    return [
-        html.H3("Steps, last 7 days"),
-        _table(
-            head,
-            [
-                (
-                    f"{step['position']} {step['name']}",
-                    f"{step['succeeded'] + step['failed']:,}",
-                    share(_failed(step)),
-                    took(step["runtime"]["p50Seconds"]),
-                    took(step["runtime"]["p95Seconds"]),
-                )
-                for step in steps
-            ],
-        ),
-        *rest,
-    ]
-
-
-def _versions(pipeline: Node | None) -> Content:
-    if not pipeline or not pipeline["versions"]:
-        return []
-    head = ("Version", "Runs", "Failed", "p50", "p95", "First seen")
-    return [
-        html.H3("Versions, last 7 days"),
-        _table(
-            head,
-            [
-                (
-                    link(version["version"], pipeline=pipeline["id"], version=version["version"]),
-                    f"{version['counts']['total']:,}",
-                    share(_failed(version["counts"])),
-                    took(version["runtime"]["p50Seconds"]),
-                    took(version["runtime"]["p95Seconds"]),
-                    moment(version["firstSeenAt"]),
-                )
-                for version in pipeline["versions"]
-            ],
-        ),
-    ]
-
-
-def _failed(counts: Node) -> float | None:
-    ended = counts["succeeded"] + counts["failed"]
-    return counts["failed"] / ended if ended else None
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> html.Div:
-    cells = [html.Tr([html.Th(row[0], scope="row"), *map(html.Td, row[1:])]) for row in rows]
-    table = html.Table(
-        [html.Thead(html.Tr([html.Th(name, scope="col") for name in head])), html.Tbody(cells)],
-        className="comparison",
-    )
-    return html.Div(table, className="scrolls")

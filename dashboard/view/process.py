@@ -11,7 +11,8 @@ from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.failure import read_failure
 from dashboard.view.failure_section import failure_section
 from dashboard.view.links import link
-from dashboard.view.words import Content, act, ago, badge, copy_button, moment, runtime, tail
+from dashboard.view.usual import lasting
+from dashboard.view.words import Content, act, ago, badge, copy_button, moment, tail
 
 RECOVERED = (
     "Recovered: its worker never heard that it had started, and went on under the ids of the run "
@@ -68,13 +69,12 @@ def _facts(board: ProcessBoard) -> Content:
     process = board.process
     if process is None:
         return [html.P(_absence(board, "There is no such process."), className="empty")]
-    running = process["endedAt"] is None
     return [
         html.Div(
             [
                 badge(state(process)),
                 html.Span(["started ", moment(process["startedAt"])]),
-                html.Span(["runs for " if running else "took ", runtime(process)]),
+                *lasting(process),
                 html.Span(f"{process['progress']:.0%} of its tasks ended"),
                 html.Span(f"version {process['version']}"),
                 *_whose(board),

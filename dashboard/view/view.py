@@ -9,11 +9,13 @@ from dashboard.boards.board import Board
 from dashboard.boards.failures import HANDFUL
 from dashboard.boards.mirror import Mirror
 from dashboard.boards.rows import Row
+from dashboard.boards.versions import VersionsBoard
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.failures import FAILURE_PARTS, failure_parts, pipeline_failures
 from dashboard.view.pipeline import PIPELINE_PARTS, pipeline_parts, runtimes
 from dashboard.view.process import PROCESS_PARTS, process_parts, reports
 from dashboard.view.tiles import tiles
+from dashboard.view.versions import comparison_parts
 from dashboard.view.worker import worker_facts
 
 Props = dict[tuple[str, str], Drawn]
@@ -38,11 +40,20 @@ class View:
         self.pipeline = mirror.pipeline(self.subject) if self.subject else None
         self.worker = mirror.worker(address.worker) if address.worker else None
         self.failure = mirror.failure(address.failure) if address.failure else None
+        self.versions = self._open_versions()
         self._open_lists()
         compared = of_process or (self.subject if self.has_page else None)
         self.runs = mirror.runs(compared) if compared else None
         subject = None if address.worker else self.subject
         self.figures = mirror.figures(address.range, address.span, subject, address.worker)
+
+    def _open_versions(self) -> VersionsBoard | None:
+        """None where not two versions are named, or something lies over them."""
+        pipeline, compared = self.subject, (self.address.compare, self.address.against)
+        is_in_sight = self.has_page and not self.address.process
+        if pipeline is None or not (is_in_sight and all(compared)) or len({*compared}) < 2:
+            return None
+        return self._mirror.versions(pipeline, *compared)
 
     def _open_lists(self) -> None:
         mirror, address = self._mirror, self.address
@@ -82,6 +93,7 @@ class View:
             "activity": self.figures,
             "pipelines": self.pipelines,
             "pipeline": self.pipeline,
+            "versions": self.versions,
             "workers": self.workers,
             "worker": self.worker,
             "failures": self.failures or self.latest_failures,
@@ -170,7 +182,8 @@ class View:
         board = self.pipeline
         parts = pipeline_parts(board, self.runs) if board else {}
         drawn = {(name, "children"): parts.get(name, NOTHING) for name in PIPELINE_PARTS}
-        return drawn | {("runtimes", "data"): runtimes(board) if board else NOTHING}
+        compared = comparison_parts(self.address, board, self.versions)
+        return drawn | compared | {("runtimes", "data"): runtimes(board) if board else NOTHING}
 
     def _worker(self) -> Props:
         facts = worker_facts(self.worker) if self.worker else NOTHING

@@ -19,6 +19,7 @@ WORDS = {
     "SUCCESS": "Succeeded",
     "ERROR": "Failed",
     "STALLED": "Stalled",
+    "OVERTIME": "Overtime",
     "IDLE": "Idle",
     "NEW": "New",
     "OPEN": "Open",
@@ -68,6 +69,16 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{int(seconds // 60)} min {int(seconds % 60):02} s"
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02} min"
+
+
+def took(seconds: float | None) -> str:
+    """A duration that may not be known."""
+    return NOTHING if seconds is None else duration(seconds)
+
+
+def share(part: float | None) -> str:
+    """A share in percent."""
+    return NOTHING if part is None else f"{part:.1%}"
 
 
 def act(action: str, id_: str) -> html.Span:

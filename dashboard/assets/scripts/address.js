@@ -17,6 +17,8 @@ const CONTROLS = [
   { name: "text", usual: "", begin: "from", id: "failure-text" },
   { name: "state", usual: "all", begin: "from" },
   { name: "sort", usual: "attention", begin: "from" },
+  { name: "compare", usual: "", id: "compare" },
+  { name: "against", usual: "", id: "against" },
 ];
 
 const CUSTOM = "custom"; // in place of a range: a span that somebody chose

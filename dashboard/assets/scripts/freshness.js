@@ -13,7 +13,7 @@ export function note(panels) {
     if (place.textContent !== text) place.textContent = text;
     place.className = tone ? `freshness freshness-${tone}` : "freshness";
     place.title = text;
-    place.closest(".panel").dataset.freshness = panel ? panel.state : "";
+    place.closest(".part, .panel").dataset.freshness = panel ? panel.state : "";
   }
 }
 

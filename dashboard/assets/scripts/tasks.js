@@ -2,6 +2,7 @@
    and what tasks reported. One element for each task, touched when the task changed. */
 
 import { duration, now } from "./time.js";
+import { drawnFor, inWords, placeShade, setPart, writeUsual } from "./usual.js";
 
 const FAILED_MARK = " ✕";
 
@@ -32,6 +33,7 @@ export function moveTasks() {
   if (!section) return;
   section.hidden = !times || !bars.size;
   if (!section.hidden) layOut();
+  document.getElementById("usual-key").hidden = ![...bars.values()].some(({ row }) => row.usual);
   document.querySelectorAll("[data-step]").forEach(writeStep);
 }
 
@@ -58,37 +60,45 @@ function keep(known, box, { rows, add = [], update = [], remove = [] }, create, 
 
 function createBar() {
   const element = node("div", "bar-row", node("span", "bar-name"));
-  element.append(node("span", "bar-track", node("span", "bar")), node("span", "bar-time"));
+  const track = node("span", "bar-track", node("span", "usual"), node("span", "bar"));
+  element.append(track, node("span", "bar-time"), node("span", "beyond"));
   return element;
 }
 
 function writeBar({ element, row }) {
-  const [name, track, time] = element.children;
+  const [name, track, time, note] = element.children;
+  const bar = track.lastChild;
   element.className = `bar-row status-${row.status.toLowerCase()}`;
   name.textContent = `${row.position} ${row.name}`;
+  element.title = row.usual ? `Usually ${inWords(row.usual)}` : "";
   writeRuntime(time, row);
-  track.firstChild.style.left = track.firstChild.style.width = "";
+  writeUsual({ time, note }, row);
+  bar.style.left = bar.style.width = "";
 }
 
 function layOut() {
   const from = Date.parse(times.from);
-  let end = times.to ? Date.parse(times.to) : now();
-  for (const { row } of bars.values()) if (row.ended) end = Math.max(end, Date.parse(row.ended));
+  const last = times.to ? Date.parse(times.to) : now();
+  let end = last;
+  for (const { row } of bars.values()) end = Math.max(end, endOf(row));
   const length = Math.max(end - from, 1);
   for (const { element, row } of bars.values()) {
     if (!row.started) continue;
     const begin = Math.max(0, Date.parse(row.started) - from);
-    const stop = row.ended ? Date.parse(row.ended) - from : end - from;
-    const { style } = element.querySelector(".bar");
-    setPart(style, "left", begin / length);
-    setPart(style, "width", Math.max(0, stop - begin) / length);
+    const stop = (row.ended ? Date.parse(row.ended) : last) - from;
+    const [shade, bar] = element.querySelector(".bar-track").children;
+    setPart(bar.style, "left", begin / length);
+    setPart(bar.style, "width", Math.max(0, stop - begin) / length);
+    placeShade({ shade, bar }, row, { begin, stop, length });
   }
 }
 
-// A style that is set is worked out again, also when it stays as it was.
-function setPart(style, name, share) {
-  const value = `${(100 * share).toFixed(3)}%`;
-  if (style[name] !== value) style[name] = value;
+/** Until when a row is drawn: what runs as far as its shade, where there is one. */
+function endOf(row) {
+  if (row.ended) return Date.parse(row.ended);
+  if (!row.started || row.runtime !== null) return 0;
+  const begin = Date.parse(row.started);
+  return begin + drawnFor(row, now() - begin);
 }
 
 function writeStep(cell) {
@@ -98,7 +108,7 @@ function writeStep(cell) {
 
 /** A runtime; `ticking` writes that of what runs. */
 function writeRuntime(place, row, isMarked) {
-  if (row.status === "RUNNING" && row.runtime === null) {
+  if (row.runtime === null) {
     place.dataset.since = row.started;
     return;
   }

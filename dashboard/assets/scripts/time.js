@@ -63,6 +63,18 @@ export function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
+/** About how long: in the greatest unit, and hours with their minutes. */
+export function roughly(seconds) {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  return seconds < 3600 ? `${Math.floor(seconds / 60)} min` : duration(seconds);
+}
+
+/** An instant to the minute; with its day when that is not today. */
+export function clock(instant) {
+  const text = `${hourAndMinute(instant)}${isUtc ? " UTC" : ""}`;
+  return date(new Date(now())) === date(instant) ? text : `${day(instant)} ${text}`;
+}
+
 /** An instant; without its day when that is today, unless `form` is "full". */
 export function moment(at, form) {
   if (!at) return "–";

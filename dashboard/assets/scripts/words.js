@@ -9,6 +9,7 @@ export const WORDS = {
   SUCCESS: "Succeeded",
   ERROR: "Failed",
   STALLED: "Stalled",
+  OVERTIME: "Overtime",
   IDLE: "Idle",
   NEW: "New",
   OPEN: "Open",

@@ -1,0 +1,176 @@
+"""The versions of a pipeline, each with its figures, and two of them side by side."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+from dashboard.address import Address
+from dashboard.boards.pipelines import PipelineBoard
+from dashboard.boards.rows import Node
+from dashboard.boards.runs import STEPS
+from dashboard.boards.versions import VersionsBoard
+from dashboard.view.attributes import attributes
+from dashboard.view.drawing import Drawn, draw_once
+from dashboard.view.links import link
+from dashboard.view.steps import failing, table
+from dashboard.view.words import NOTHING, Content, moment, share, took
+
+CHOICES = ("compare", "against")
+# As many times as long is no news yet: each of two quantiles may be off.
+NOTEWORTHY = 1.1
+
+
+def versions_section(pipeline: Node | None) -> Content:
+    """Its versions with their figures of the last 7 days."""
+    if not pipeline or not pipeline["versions"]:
+        return []
+    head = ("Version", "Runs", "Failed", "p50", "p95", "First seen")
+    return [
+        html.H3("Versions, last 7 days"),
+        table(
+            head,
+            [
+                (
+                    link(version["version"], pipeline=pipeline["id"], version=version["version"]),
+                    f"{version['counts']['total']:,}",
+                    share(failing(version["counts"])),
+                    took(version["runtime"]["p50Seconds"]),
+                    took(version["runtime"]["p95Seconds"]),
+                    moment(version["firstSeenAt"]),
+                )
+                for version in pipeline["versions"]
+            ],
+        ),
+        *_offer(pipeline),
+    ]
+
+
+def _offer(pipeline: Node) -> Content:
+    """Leads to the newest version beside the one before."""
+    if len(pipeline["versions"]) < 2:
+        return []
+    newest, before = (version["version"] for version in pipeline["versions"][:2])
+    to = {"pipeline": pipeline["id"], "compare": newest, "against": before}
+    return [html.P(link(f"Compare {newest} with {before}", **to))]
+
+
+def version_choice(id_: str, label: str) -> dmc.Select:
+    """One of the versions of a pipeline, of which the server tells."""
+    return dmc.Select(
+        id=id_,
+        data=[],
+        value="",
+        size="xs",
+        w=130,
+        allowDeselect=False,
+        searchable=True,
+        nothingFoundMessage="No such version.",
+        checkIconPosition="right",
+        **attributes(aria_label=label),
+    )
+
+
+def comparison_parts(
+    address: Address, pipeline: PipelineBoard | None, board: VersionsBoard | None
+) -> dict[tuple[str, str], Drawn]:
+    """Two versions side by side, where the address names some; hidden else."""
+    is_open = pipeline is not None and bool(address.compare or address.against)
+    parts = {("compared-box", "hidden"): Drawn.of(not is_open)}
+    if pipeline is None or not is_open:
+        return parts
+    known = [each["version"] for each in (pipeline.pipeline or {}).get("versions", [])]
+    for name, chosen in zip(CHOICES, (address.compare, address.against), strict=True):
+        # One may be older than those that are listed.
+        parts[name, "data"] = Drawn.of(list(dict.fromkeys([*known, *filter(None, [chosen])])))
+    parts["compared", "children"] = _drawn(address, board)
+    return parts
+
+
+def _drawn(address: Address, board: VersionsBoard | None) -> Drawn:
+    if board is None:
+        said = "Choose two different versions." if address.compare else "Choose two versions."
+        return Drawn.of([html.P(said, className="empty")])
+    return draw_once(board, "versions", board.version, lambda: _comparison(board))
+
+
+def _comparison(board: VersionsBoard) -> Content:
+    found = board.comparison
+    if found is None:
+        none = f"Not loaded: {board.problem}." if board.problem else "Loading …"
+        said = "There is no such pipeline." if board.is_loaded else none
+        return [html.P(said, className="empty")]
+    steps = found["steps"][:STEPS]
+    groups = [_group("Whole run", found, board), *(_group(_name(s), s, board) for s in steps)]
+    heads = ("Step", "Version", "p50", "p95", "Succeeded", "Likely from … to")
+    rest = len(found["steps"]) - len(steps)
+    return [
+        html.P(f"{found['verdict']}.", className="verdict"),
+        html.Div(
+            html.Table(
+                [html.Thead(html.Tr([html.Th(name, scope="col") for name in heads])), *groups],
+                className="comparison versions",
+            ),
+            className="scrolls",
+            tabIndex=0,
+            role="region",
+            **attributes(aria_label="Versions side by side"),
+        ),
+        *([html.P(f"The first {STEPS} steps; {rest:,} more.")] if rest else []),
+    ]
+
+
+def _name(step: Node) -> str:
+    return f"{step['position']} {step['name']}" if step["position"] else f"{step['name']} (gone)"
+
+
+def _group(name: str, shift: Node, board: VersionsBoard) -> html.Tbody:
+    """What is compared: a row of each version."""
+    runtime, success = shift["runtime"], shift["success"]
+    rows = [
+        [
+            html.Th(name, scope="rowgroup", rowSpan=2),
+            html.Td(board.compared),
+            *(_changed(runtime, quantile) for quantile in ("p50", "p95")),
+            *_rate(success["after"]),
+        ],
+        [
+            html.Td(board.against),
+            *(html.Td(took(runtime["before"][f"{each}Seconds"])) for each in ("p50", "p95")),
+            *_rate(success["before"]),
+        ],
+    ]
+    return html.Tbody([html.Tr(row, className=of) for row, of in zip(rows, CHOICES, strict=True)])
+
+
+def _changed(runtime: Node, quantile: str) -> html.Td:
+    """A quantile, and by how much it is another one than before."""
+    now, ratio = took(runtime["after"][f"{quantile}Seconds"]), runtime[f"{quantile}Ratio"]
+    if ratio is None:
+        few = "" if runtime["enough"] else " too few runs"
+        return html.Td([now, html.Span(few, className="shift")])
+    tone, mark = "", ""
+    if ratio >= NOTEWORTHY:
+        tone, mark = " slower", "▲ "
+    elif ratio <= 1 / NOTEWORTHY:
+        tone, mark = " faster", "▼ "
+    by = f"{mark}×{ratio:.2f}"  # noqa: RUF001  # a sign of multiplication is what it is
+    return html.Td([now, html.Span(f" {by}", className=f"shift{tone}")])
+
+
+def _rate(success: Node) -> list[Any]:
+    """How many succeeded, and where the true share of them lies with 95 % confidence."""
+    rate, ended = success["rate"], success["succeeded"] + success["failed"]
+    if rate is None:
+        return [html.Td(NOTHING), html.Td("")]
+    low, high = success["low"], success["high"]
+    band = {"left": f"{100 * low:.1f}%", "width": f"{100 * (high - low):.1f}%"}
+    track = html.Span(
+        [
+            html.Span(className="likely-band", style=band),
+            html.Span(className="likely-rate", style={"left": f"{100 * rate:.1f}%"}),
+        ],
+        className="likely",
+        **attributes(aria_hidden="true"),
+    )
+    return [html.Td(f"{share(rate)} of {ended:,}"), html.Td([track, f"{low:.0%} to {high:.0%}"])]
