@@ -309,11 +309,17 @@ class MonitorServer:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"monitor-{self.port}.log"
+        self._data = folder / "data"
         self._env = env
         self._options = options
         self._launcher = launcher
         self.process: subprocess.Popen[bytes] | None = None
         self._stack = contextlib.ExitStack()
+
+    @property
+    def sqlite_url(self) -> str:
+        """Of the database that it has, unless it was given another one."""
+        return f"sqlite:///{self._data / 'monitor.db'}"
 
     def start(self) -> None:
         self.launch()
@@ -334,7 +340,7 @@ class MonitorServer:
         ]
         env = {
             "PATH": os.environ["PATH"],
-            "MONITOR_DATA_DIR": str(self._folder / "data"),
+            "MONITOR_DATA_DIR": str(self._data),
             **self._env,
         }
         self.process = self._stack.enter_context(running(command, log=self.log, env=env))

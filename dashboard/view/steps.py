@@ -19,14 +19,14 @@ def steps_section(pipeline: Node | None) -> Content:
     if not pipeline or not pipeline["steps"]:
         return []
     steps, count = pipeline["steps"][:STEPS], len(pipeline["steps"])
-    flaky = {step["name"] for step in pipeline["flakySteps"]}
+    flaky = dict.fromkeys(step["name"] for step in pipeline["flakySteps"])
     rest = [html.P(f"The first {STEPS} of {count:,} steps.")] if count > STEPS else []
-    head = ("Step", "Ended", "Failed", "p50", "p95", "Runtimes")
+    head = ("Step", "Ended", "Failed", "p50", "p95", "Distribution")
     return [
         html.H3("Steps, last 7 days"),
-        table(head, [_cells(step, flaky=step["name"] in flaky) for step in steps]),
+        table("Steps", head, [_cells(step, flaky=step["name"] in flaky) for step in steps]),
         *rest,
-        *map(_how_flaky, pipeline["flakySteps"]),
+        *[_how_flaky(name, pipeline["flakySteps"]) for name in flaky],
     ]
 
 
@@ -43,13 +43,15 @@ def _cells(step: Node, *, flaky: bool) -> tuple[Any, ...]:
     )
 
 
-def _how_flaky(step: Node) -> html.P:
-    succeeded, failed = step["succeeded"], step["failed"]
-    return html.P(
-        f"Flaky: {step['name']} failed {failed:,} and succeeded {succeeded:,} times "
-        f"in version {step['version']}, within 7 days.",
-        className="empty",
+def _how_flaky(name: str, flaky: list[Node]) -> html.P:
+    """What it is judged by, of each version."""
+    failed = ", ".join(
+        f"{step['failed']:,} of {step['failed'] + step['succeeded']:,} in {step['version']}"
+        for step in flaky
+        if step["name"] == name
     )
+    said = f"{name} is flaky: it fails and succeeds by turns. Failed were {failed}."
+    return html.P(said, className="note")
 
 
 def distribution(buckets: list[Node]) -> html.Span | str:
@@ -89,11 +91,12 @@ def failing(counts: Node) -> float | None:
     return counts["failed"] / ended if ended else None
 
 
-def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> html.Div:
+def table(name: str, head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> html.Div:
     """A table whose rows begin with what they are about."""
     cells = [html.Tr([html.Th(row[0], scope="row"), *map(html.Td, row[1:])]) for row in rows]
     content = html.Table(
         [html.Thead(html.Tr([html.Th(name, scope="col") for name in head])), html.Tbody(cells)],
         className="comparison",
     )
-    return html.Div(content, className="scrolls")
+    label = attributes(aria_label=name)
+    return html.Div(content, className="scrolls", tabIndex=0, role="region", **label)

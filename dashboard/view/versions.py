@@ -1,6 +1,6 @@
 """The versions of a pipeline, each with its figures, and two of them side by side."""
 
-from typing import Any
+from math import floor
 
 import dash_mantine_components as dmc
 from dash import html
@@ -19,6 +19,8 @@ from dashboard.view.words import NOTHING, Content, moment, share, took
 CHOICES = ("compare", "against")
 # As many times as long is no news yet: each of two quantiles may be off.
 NOTEWORTHY = 1.1
+FEW = "Fewer than five successful runs of one of the two: not enough to tell."
+LIKELY = "The true share lies in here with 95 % confidence."
 
 
 def versions_section(pipeline: Node | None) -> Content:
@@ -29,6 +31,7 @@ def versions_section(pipeline: Node | None) -> Content:
     return [
         html.H3("Versions, last 7 days"),
         table(
+            "Versions",
             head,
             [
                 (
@@ -101,14 +104,15 @@ def _comparison(board: VersionsBoard) -> Content:
         said = "There is no such pipeline." if board.is_loaded else none
         return [html.P(said, className="empty")]
     steps = found["steps"][:STEPS]
-    groups = [_group("Whole run", found, board), *(_group(_name(s), s, board) for s in steps)]
-    heads = ("Step", "Version", "p50", "p95", "Succeeded", "Likely from … to")
+    shown = [("Whole run", found), *((_name(step), step) for step in steps)]
+    scale = _scale([shift for _, shift in shown])
+    groups = [_group(name, shift, board, scale) for name, shift in shown]
     rest = len(found["steps"]) - len(steps)
     return [
         html.P(f"{found['verdict']}.", className="verdict"),
         html.Div(
             html.Table(
-                [html.Thead(html.Tr([html.Th(name, scope="col") for name in heads])), *groups],
+                [html.Thead(_head(scale)), *groups],
                 className="comparison versions",
             ),
             className="scrolls",
@@ -124,53 +128,76 @@ def _name(step: Node) -> str:
     return f"{step['position']} {step['name']}" if step["position"] else f"{step['name']} (gone)"
 
 
-def _group(name: str, shift: Node, board: VersionsBoard) -> html.Tbody:
+def _head(scale: float) -> html.Tr:
+    return html.Tr(
+        [
+            html.Th("Step", scope="col"),
+            html.Th("Version", scope="col"),
+            *(html.Th(name, scope="colgroup", colSpan=2) for name in ("p50", "p95")),
+            html.Th("Succeeded", scope="col"),
+            html.Th("Likely share", scope="col", colSpan=2, title=f"{LIKELY} From {scale:.0%} on."),
+        ]
+    )
+
+
+def _scale(shifts: list[Node]) -> float:
+    """Where the scale of shares begins, so that they can be told apart: at whole tenths."""
+    lows = [shift["success"][of]["low"] for shift in shifts for of in ("after", "before")]
+    return floor(10 * min((low for low in lows if low is not None), default=0.0)) / 10
+
+
+def _group(name: str, shift: Node, board: VersionsBoard, scale: float) -> html.Tbody:
     """What is compared: a row of each version."""
     runtime, success = shift["runtime"], shift["success"]
     rows = [
         [
             html.Th(name, scope="rowgroup", rowSpan=2),
             html.Td(board.compared),
-            *(_changed(runtime, quantile) for quantile in ("p50", "p95")),
-            *_rate(success["after"]),
+            *_quantiles(runtime, "after"),
+            *_rate(success["after"], scale),
         ],
-        [
-            html.Td(board.against),
-            *(html.Td(took(runtime["before"][f"{each}Seconds"])) for each in ("p50", "p95")),
-            *_rate(success["before"]),
-        ],
+        [html.Td(board.against), *_quantiles(runtime, "before"), *_rate(success["before"], scale)],
     ]
     return html.Tbody([html.Tr(row, className=of) for row, of in zip(rows, CHOICES, strict=True)])
 
 
-def _changed(runtime: Node, quantile: str) -> html.Td:
-    """A quantile, and by how much it is another one than before."""
-    now, ratio = took(runtime["after"][f"{quantile}Seconds"]), runtime[f"{quantile}Ratio"]
+def _quantiles(runtime: Node, of: str) -> list[html.Td]:
+    cells = []
+    for name in ("p50", "p95"):
+        shift = _shift(runtime, runtime[f"{name}Ratio"]) if of == "after" else ""
+        cells += [html.Td(took(runtime[of][f"{name}Seconds"])), html.Td(shift)]
+    return cells
+
+
+def _shift(runtime: Node, ratio: float | None) -> html.Span | str:
+    """How many times as long it takes as before."""
     if ratio is None:
-        few = "" if runtime["enough"] else " too few runs"
-        return html.Td([now, html.Span(few, className="shift")])
+        return "" if runtime["enough"] else html.Span("too few", className="shift", title=FEW)
     tone, mark = "", ""
     if ratio >= NOTEWORTHY:
         tone, mark = " slower", "▲ "
     elif ratio <= 1 / NOTEWORTHY:
         tone, mark = " faster", "▼ "
     by = f"{mark}×{ratio:.2f}"  # noqa: RUF001  # a sign of multiplication is what it is
-    return html.Td([now, html.Span(f" {by}", className=f"shift{tone}")])
+    return html.Span(by, className=f"shift{tone}")
 
 
-def _rate(success: Node) -> list[Any]:
+def _rate(success: Node, scale: float) -> list[html.Td]:
     """How many succeeded, and where the true share of them lies with 95 % confidence."""
     rate, ended = success["rate"], success["succeeded"] + success["failed"]
     if rate is None:
-        return [html.Td(NOTHING), html.Td("")]
-    low, high = success["low"], success["high"]
-    band = {"left": f"{100 * low:.1f}%", "width": f"{100 * (high - low):.1f}%"}
+        return [html.Td(NOTHING), html.Td(), html.Td()]
+    low, at, high = (
+        (each - scale) / (1 - scale) for each in (success["low"], rate, success["high"])
+    )
+    band = {"left": f"{low:.1%}", "width": f"{high - low:.1%}"}
     track = html.Span(
         [
             html.Span(className="likely-band", style=band),
-            html.Span(className="likely-rate", style={"left": f"{100 * rate:.1f}%"}),
+            html.Span(className="likely-rate", style={"left": f"{at:.1%}"}),
         ],
         className="likely",
         **attributes(aria_hidden="true"),
     )
-    return [html.Td(f"{share(rate)} of {ended:,}"), html.Td([track, f"{low:.0%} to {high:.0%}"])]
+    likely = f"{success['low']:.0%} to {success['high']:.0%}"
+    return [html.Td(f"{share(rate)} of {ended:,}"), html.Td(track), html.Td(likely)]

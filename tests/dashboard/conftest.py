@@ -10,7 +10,9 @@ from playwright.async_api import Browser, ConsoleMessage, Page
 
 from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
+from db.session import Database
 from tests.conftest import TOKEN
+from tests.dashboard.history import History
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer, MonitorServer
 
@@ -48,6 +50,14 @@ def reporter(api: MonitorServer) -> Iterator[Reporter]:
         base_url=api.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10
     ) as http:
         yield Reporter(http)
+
+
+@pytest.fixture
+async def history(api: MonitorServer) -> AsyncIterator[History]:
+    """What ended before the API was started."""
+    database = Database(api.sqlite_url)
+    yield History(database)
+    await database.close()
 
 
 def is_fault(said: ConsoleMessage) -> bool:

@@ -13,7 +13,9 @@ export function note(panels) {
     if (place.textContent !== text) place.textContent = text;
     place.className = tone ? `freshness freshness-${tone}` : "freshness";
     place.title = text;
-    place.closest(".part, .panel").dataset.freshness = panel ? panel.state : "";
+    const { dataset } = place.closest(".part, .panel");
+    dataset.freshness = panel ? panel.state : "";
+    dataset.asOf = panel?.asOf || "";
   }
 }
 

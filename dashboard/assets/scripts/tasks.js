@@ -83,13 +83,14 @@ function layOut() {
   for (const { row } of bars.values()) end = Math.max(end, endOf(row));
   const length = Math.max(end - from, 1);
   for (const { element, row } of bars.values()) {
+    const [shade, bar] = element.querySelector(".bar-track").children;
+    shade.hidden = !row.started || !row.usual;
     if (!row.started) continue;
     const begin = Math.max(0, Date.parse(row.started) - from);
     const stop = (row.ended ? Date.parse(row.ended) : last) - from;
-    const [shade, bar] = element.querySelector(".bar-track").children;
     setPart(bar.style, "left", begin / length);
     setPart(bar.style, "width", Math.max(0, stop - begin) / length);
-    placeShade({ shade, bar }, row, { begin, stop, length });
+    if (row.usual) placeShade({ shade, bar }, row, { begin, stop, length });
   }
 }
 

@@ -2,23 +2,22 @@
 
 import { clock, duration, now, roughly } from "./time.js";
 
-// Of what is not heard of, nobody knows whether it still runs.
-const isStale = (element) => element.closest(".panel")?.dataset.freshness === "stale";
+const panelOf = (element) => element.closest(".panel")?.dataset || {};
 
-/** By how much something in overtime is beyond; while nothing is heard, what was said last. */
+/** By how much something in overtime is beyond; of what is not heard of, as of then. */
 export function beyond(element) {
-  const seconds = (now() - Date.parse(element.dataset.over)) / 1000;
-  const isKnown = seconds >= 1 && !(isStale(element) && element.textContent);
-  if (isKnown) return `${roughly(seconds)} over what is usual`;
-  return element.textContent || "Longer than is usual";
+  const { freshness, asOf } = panelOf(element);
+  const at = freshness === "stale" ? Number(asOf) : now();
+  const seconds = (at - Date.parse(element.dataset.over)) / 1000;
+  return seconds >= 1 ? `${roughly(seconds)} over what is usual` : "longer than is usual";
 }
 
-/** When something is expected to end; nothing while that cannot be known. */
+/** When something is expected to end; of what is not heard of nobody knows whether it has. */
 export function ending(element) {
   const { ends, late } = element.dataset;
   const end = new Date(ends);
   if (end > now()) return `ends about ${clock(end)}`;
-  return late || isStale(element) ? "" : "usually over by now";
+  return late || panelOf(element).freshness === "stale" ? "" : "usually over by now";
 }
 
 /** What is usual of a step, in words. */
@@ -35,8 +34,7 @@ export function drawnFor({ usual }, runs) {
 
 /** Shades from when half of its runs had ended until when nearly all had. */
 export function placeShade({ shade, bar }, { usual, runtime }, { begin, stop, length }) {
-  shade.hidden = !usual || begin + 1000 * usual.p50 >= length;
-  if (shade.hidden) return;
+  shade.hidden = begin + 1000 * usual.p50 >= length;
   const [from, to] = [usual.p50, usual.p95].map((each) => Math.min(begin + 1000 * each, length));
   setPart(shade.style, "left", from / length);
   setPart(shade.style, "width", (to - from) / length);
