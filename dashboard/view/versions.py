@@ -92,7 +92,8 @@ def comparison_parts(
 
 def _drawn(address: Address, board: VersionsBoard | None) -> Drawn:
     if board is None:
-        said = "Choose two different versions." if address.compare else "Choose two versions."
+        is_one = address.compare == address.against
+        said = "Choose two different versions." if is_one else "Choose two versions."
         return Drawn.of([html.P(said, className="empty")])
     return draw_once(board, "versions", board.version, lambda: _comparison(board))
 
@@ -178,7 +179,7 @@ def _shift(runtime: Node, ratio: float | None) -> html.Span | str:
         tone, mark = " slower", "▲ "
     elif ratio <= 1 / NOTEWORTHY:
         tone, mark = " faster", "▼ "
-    by = f"{mark}×{ratio:.2f}"  # noqa: RUF001  # a sign of multiplication is what it is
+    by = f"{mark}\N{MULTIPLICATION SIGN}{ratio:.2f}"
     return html.Span(by, className=f"shift{tone}")
 
 
