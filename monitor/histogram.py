@@ -5,7 +5,7 @@ by adding them up.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,12 +20,14 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """So many durations from `begin` on that are shorter than `end`."""
+class Distribution:
+    """How many durations are in each of some columns, which begin with the shortest and are each as
+    many times as long as the one before; the last one ends at `end`. Some in between may be empty.
+    """
 
     begin: timedelta
     end: timedelta
-    count: int
+    counts: Sequence[int]
 
 
 def bucket_of(duration: timedelta | None) -> int:
@@ -52,19 +54,17 @@ def quantile(counts: Mapping[int, int], share: float) -> timedelta | None:
     return None
 
 
-def parts(counts: Mapping[int, int], most: int) -> list[Part]:
-    """At most so many, from the shortest duration to the longest, each as many times as long as the
-    one before; in between there may be empty ones. None of no durations; UNKNOWN ones do not count.
-    """
+def distribution(counts: Mapping[int, int], most: int) -> Distribution | None:
+    """In at most so many columns. None of no durations; UNKNOWN ones do not count."""
     known = {bucket: n for bucket, n in counts.items() if bucket != UNKNOWN and n > 0}
     if not known:
-        return []
+        return None
     first, last = min(known), max(known)
     width = math.ceil((last - first + 1) / most)
-    sums = dict.fromkeys(range(first, last + 1, width), 0)
+    columns = [0] * math.ceil((last - first + 1) / width)
     for bucket, count in known.items():
-        sums[bucket - (bucket - first) % width] += count
-    return [Part(_begin(at), _begin(at + width), count) for at, count in sums.items()]
+        columns[(bucket - first) // width] += count
+    return Distribution(_begin(first), _begin(first + width * len(columns)), columns)
 
 
 def _begin(bucket: int) -> timedelta:

@@ -54,26 +54,24 @@ def _how_flaky(name: str, flaky: list[Node]) -> html.P:
     return html.P(said, className="note")
 
 
-def distribution(buckets: list[Node]) -> html.Span | str:
+def distribution(histogram: Node | None) -> html.Span | str:
     """A silhouette of how many took how long: the longer, the further to the right."""
-    if not buckets:
+    if histogram is None:
         return ""
-    count = sum(bucket["count"] for bucket in buckets)
-    shortest, longest = buckets[0]["fromSeconds"], buckets[-1]["toSeconds"]
-    most = max(buckets, key=lambda bucket: int(bucket["count"]))
+    counts, shortest, longest = (histogram[name] for name in ("counts", "fromSeconds", "toSeconds"))
+    most = (counts.index(max(counts)) + 0.5) / len(counts)
     said = (
-        f"{count:,} that succeeded took {duration(shortest)} to {duration(longest)}, "
-        f"most of them about {duration((most['fromSeconds'] * most['toSeconds']) ** 0.5)}"
+        f"{sum(counts):,} that succeeded took {duration(shortest)} to {duration(longest)}, "
+        f"most of them about {duration(shortest * (longest / shortest) ** most)}"
     )
-    shape = html.Span(className="spread-shape", style={"clipPath": _silhouette(buckets)})
+    shape = html.Span(className="spread-shape", style={"clipPath": _silhouette(counts)})
     return html.Span(
         shape, className="spread", role="img", title=said, **attributes(aria_label=said)
     )
 
 
-def _silhouette(buckets: list[Node]) -> str:
+def _silhouette(counts: list[int]) -> str:
     """As a polygon of CSS, so that its colour is that of the theme."""
-    counts = [bucket["count"] for bucket in buckets]
     beside = max(0, WIDTH - len(counts))
     heights = [0] * (beside // 2) + counts + [0] * ceil(beside / 2)
     corners = ["0% 100%"]

@@ -150,7 +150,7 @@ def _scale(shifts: list[Node]) -> float:
 def _group(name: str, shift: Node, board: VersionsBoard, scale: float) -> html.Tbody:
     """What is compared: a row of each version."""
     runtime, success = shift["runtime"], shift["success"]
-    rows = [
+    rows: list[Content] = [
         [
             html.Th(name, scope="rowgroup", rowSpan=2),
             html.Td(board.compared),

@@ -60,7 +60,6 @@ _LIST_SIZES = {
     ("Pipeline", "versions"): 10,
     ("Pipeline", "runtimes"): MAX_SLOTS,
     ("Failure", "occurrences"): MAX_OCCURRENCE_SLOTS,
-    ("StepStatistics", "histogram"): 24,
     ("__Schema", "types"): 60,
     ("__Type", "fields"): 8,
     ("__Type", "inputFields"): 3,
@@ -258,7 +257,7 @@ class _CostMeter:
         given = [
             self._number(argument.value)
             for argument in field.arguments or ()
-            if argument.name.value in ("first", "last", "inputs", "buckets")
+            if argument.name.value in ("first", "last", "inputs")
         ]
         sizes = [size for size in given if size is not None]
         if "first" in definition.args:

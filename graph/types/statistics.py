@@ -7,7 +7,7 @@ import strawberry
 
 from graph.types.figures import ProcessCounts
 from monitor.errors import InvalidInput
-from monitor.histogram import Part, parts
+from monitor.histogram import Distribution, distribution
 from monitor.reading import flaky, occurrences, statistics
 from monitor.reading.versions import VersionFigures
 
@@ -36,18 +36,21 @@ class RuntimeStatistics:
         )
 
 
-@strawberry.type(description="So many from one duration on that took less than the other.")
-class RuntimeBucket:
+@strawberry.type(
+    description="How many took how long, in buckets that are each as many times as long as the one "
+    "before: the first begins at fromSeconds, the last ends at toSeconds; some may be empty."
+)
+class RuntimeHistogram:
     from_seconds: float
     to_seconds: float
-    count: int
+    counts: list[int]
 
     @classmethod
-    def of(cls, part: Part) -> Self:
+    def of(cls, found: Distribution) -> Self:
         return cls(
-            from_seconds=part.begin.total_seconds(),
-            to_seconds=part.end.total_seconds(),
-            count=part.count,
+            from_seconds=found.begin.total_seconds(),
+            to_seconds=found.end.total_seconds(),
+            counts=list(found.counts),
         )
 
 
@@ -63,14 +66,15 @@ class StepStatistics:
     )
 
     @strawberry.field(
-        description="How these runtimes are distributed: from the shortest to the longest in at "
-        "most so many buckets (24, or up to 100), each as many times as long as the one before."
+        description="How these runtimes are distributed, in at most so many buckets (24; 100 at "
+        "most); null while there are none."
     )
-    def histogram(self, buckets: int | None = None) -> list[RuntimeBucket]:
+    def histogram(self, buckets: int | None = None) -> RuntimeHistogram | None:
         most = BUCKETS if buckets is None else buckets
         if not 1 <= most <= MAX_BUCKETS:
             raise InvalidInput("buckets", f"is {most}, must be from 1 to {MAX_BUCKETS}")
-        return [RuntimeBucket.of(part) for part in parts(self.figures.counts, most)]
+        found = distribution(self.figures.counts, most)
+        return None if found is None else RuntimeHistogram.of(found)
 
     @classmethod
     def of(cls, name: str, position: int, figures: statistics.StepFigures) -> Self:

@@ -65,3 +65,9 @@ def test_failures_are_narrowed_by_what_is_known_of_them() -> None:
     assert asked.failures == FailureList("p", "no rows", "muted", "count", "x")
     unknown = Address.parse("?view=failures&state=gone&sort=colour")
     assert unknown.failures == FailureList()
+
+
+def test_two_versions_may_be_side_by_side() -> None:
+    address = Address.parse("?pipeline=p1&compare=v1.4&against=v1.3%2B5")
+    assert (address.compare, address.against) == ("v1.4", "v1.3+5")
+    assert Address.parse("?pipeline=p1&compare=").compare == ""

@@ -58,7 +58,7 @@ query ($id: ID!, $since: DateTime!, $until: DateTime, $slot: Int!) {{
 """
 HISTOGRAM = """
 query ($id: ID!, $buckets: Int) {
-  pipeline(id: $id) { steps { histogram(buckets: $buckets) { fromSeconds toSeconds count } } }
+  pipeline(id: $id) { steps { histogram(buckets: $buckets) { fromSeconds toSeconds counts } } }
 }
 """
 NOTHING = {
@@ -237,13 +237,22 @@ async def test_a_histogram_has_each_run_that_succeeded(client: Client, database:
     await keep(database, worker, runs)
     found = await pipeline(client, worker, HISTOGRAM, buckets=50)
     _, load = (step["histogram"] for step in found["steps"])
-    assert len(load) == 13  # eight up to 10 s, of as many up to 20 s the fifth
-    assert (load[0]["count"], load[-1]["count"]) == (3, 2)
-    assert {bucket["count"] for bucket in load[1:-1]} == {0}
-    assert load[0]["fromSeconds"] <= 5 < load[0]["toSeconds"]
-    assert load[-1]["fromSeconds"] <= 15 < load[-1]["toSeconds"]
-    [one] = (await pipeline(client, worker, HISTOGRAM, buckets=1))["steps"][1]["histogram"]
-    assert one["count"] == 5
+    # Eight up to 10 s, of as many up to 20 s the fifth.
+    assert load["counts"] == [3, *[0] * 11, 2]
+    assert load["fromSeconds"] <= 5 < 15 < load["toSeconds"]
+    assert (load["fromSeconds"], load["toSeconds"]) == pytest.approx((5, 15), 0.1)
+    found = await pipeline(client, worker, HISTOGRAM, buckets=1)
+    assert found["steps"][1]["histogram"]["counts"] == [5]
+
+
+async def test_there_is_no_histogram_of_what_never_succeeded(
+    client: Client, database: Database
+) -> None:
+    worker = of_steps()
+    await keep(database, worker, [a_run(worker, NOW - HOUR, 10, failed=True)])
+    extract, load = (await pipeline(client, worker, HISTOGRAM))["steps"]
+    assert extract["histogram"]["counts"] == [1]
+    assert load["histogram"] is None
 
 
 @pytest.mark.parametrize("buckets", [-1, 0, 101])
@@ -253,7 +262,7 @@ async def test_no_histogram_has_so_many_buckets(
     worker = of_steps()
     await keep(database, worker, [])
     refused = await refusals(client, worker, HISTOGRAM, buckets=buckets)
-    assert refused == ["BAD_USER_INPUT"]
+    assert refused == ["BAD_USER_INPUT"] * 2
 
 
 async def test_the_window_begins_with_the_hour_that_since_lies_in(

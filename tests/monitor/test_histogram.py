@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from monitor.histogram import UNKNOWN, bucket_of, parts, quantile
+from monitor.histogram import UNKNOWN, bucket_of, distribution, quantile
 
 MICROSECOND = timedelta(microseconds=1)
 NUMBER = 100_000
@@ -109,24 +109,24 @@ def test_of_no_durations_there_is_no_quantile(counts: dict[int, int]) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 24, 100])
-def test_parts_have_every_duration_where_it_belongs_and_leave_no_gap(most: int) -> None:
+def test_every_duration_is_in_its_column_of_the_distribution(most: int) -> None:
     chance = random.Random(most)
     durations = [round(10 ** chance.uniform(3, 9)) * MICROSECOND for _ in range(1_000)]
-    found = parts(counts_of(durations) | {UNKNOWN: 5, 500: 0}, most)
-    # A duration at a border may be in the bucket beside it.
-    assert most / 2 < len(found) <= most
-    assert [part.end for part in found[:-1]] == [part.begin for part in found[1:]]
-    for part in found:
-        exact = sum(part.begin <= each < part.end for each in durations)
-        assert abs(part.count - exact) <= 1
-    assert sum(part.count for part in found) == 1_000
-    assert found[0].count > 0 < found[-1].count
-    growth = [part.end / part.begin for part in found]
-    assert growth == [pytest.approx(growth[0], 0.01)] * len(found)
+    found = distribution(counts_of(durations) | {UNKNOWN: 5, 500: 0}, most)
+    assert found
+    assert most / 2 < len(found.counts) <= most
+    growth = (found.end / found.begin) ** (1 / len(found.counts))
+    for column, count in enumerate(found.counts):
+        begin = found.begin * growth**column
+        exact = sum(begin <= each < begin * growth for each in durations)
+        # A duration at a border may be in the column beside it.
+        assert abs(count - exact) <= 1
+    assert sum(found.counts) == 1_000
+    assert found.counts[0] > 0 < found.counts[-1]
 
 
-def test_of_no_durations_there_are_no_parts() -> None:
-    assert parts({UNKNOWN: 5, 80: 0}, 24) == []
+def test_of_no_durations_there_is_no_distribution() -> None:
+    assert distribution({UNKNOWN: 5, 80: 0}, 24) is None
 
 
 def test_the_rank_is_exact_where_products_are_not() -> None:
