@@ -95,7 +95,7 @@ async def test_the_page_of_a_pipeline_has_the_runs_of_all_its_workers(
     await expect(grid.nth(1).locator("td")).to_have_text(["✓", "✕"])
     await expect(page.get_by_role("row", name="2 transform")).to_contain_text(["✓", "50.0%"])
     await expect(page.get_by_role("img", name=re.compile("^Runtimes by the hour"))).to_be_visible()
-    await page.get_by_role("link", name="v2").click()
+    await page.get_by_role("link", name="v2", exact=True).click()
     await expect(row(tab, "processes", old.id)).to_have_count(0)
     await expect(row(tab, "processes", new.id)).to_be_visible()
     await tab.get_by_role("button", name="Version v2 ✕").click()
