@@ -12,13 +12,15 @@ BY_WHAT = "By the median of each step that is left, over the runs that succeeded
 
 
 def lasting(process: Node) -> Content:
-    """How long it takes; of what runs, how far it is beyond what is usual, and when it will end."""
+    """How long it takes; of what runs, how far it is beyond what is usual, and when it will end:
+    nobody knows of what is stalled.
+    """
     runs, usual = process["endedAt"] is None, process["usualRuntime"]
     took: Content = ["runs for " if runs else "took ", runtime(process)]
     said: Content = [html.Span([*took, f", usually {between(usual)}"] if usual else took)]
     if runs and process["overtime"]:
         said.append(_beyond(process["startedAt"], usual))
-    if runs and process["expectedEndAt"]:
+    if process["expectedEndAt"] and not process["stalled"]:
         said.append(_expected(process))
     return said
 

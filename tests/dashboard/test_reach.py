@@ -44,10 +44,10 @@ async def plain(named: DashboardServer) -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def open_at(tab: Page, address: str) -> None:
-    """Opens an address, and returns when the tab is live."""
+async def open_at(tab: Page, address: str, says: str = "Live") -> None:
+    """Opens an address, and returns when the tab is live, or says what else is to be waited for."""
     await tab.goto(address)
-    await expect(connection(tab)).to_have_text("Live", timeout=LOAD_MILLISECONDS)
+    await expect(connection(tab)).to_have_text(says, timeout=LOAD_MILLISECONDS)
 
 
 async def test_over_plain_http_the_text_is_selected_to_be_copied(

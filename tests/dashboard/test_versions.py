@@ -12,8 +12,11 @@ from tests.dashboard.locators import connection
 from tests.dashboard.reporter import Reporter
 from tests.dashboard.test_conditions import serious_faults
 from tests.dashboard.test_pipelines import pipeline_of
+from tests.dashboard.test_reach import open_at
 
 MANY = 200
+# What is compared is not told as it happens.
+COMPARED = "Refreshed every 15 s: versions"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -33,7 +36,7 @@ async def test_each_step_has_its_distribution_and_its_share_of_failures(
 ) -> None:
     await release(history, reporter, "distributed", "v1")
     await history.ran("distributed", "transform", *[5.0] * 50, outcome="failed")
-    await tab.goto(f"/?pipeline={await pipeline_of(mirror, 'distributed')}")
+    await open_at(tab, f"/?pipeline={await pipeline_of(mirror, 'distributed')}")
     steps = tab.get_by_role("region", name="Steps")
     transform = steps.get_by_role("row", name=re.compile("^2 transform"))
     await expect(transform.locator("td")).to_have_text(
@@ -59,7 +62,7 @@ async def test_two_versions_are_compared_and_the_address_says_which(
     await release(history, reporter, "released", "v1.2", "v1.3", "v1.4", slower=[1, 1, 2])
     await history.ran("released", None, *[50.0] * MANY, version="v1.4", outcome="failed")
     pipeline = await pipeline_of(mirror, "released")
-    await tab.goto(f"/?pipeline={pipeline}")
+    await open_at(tab, f"/?pipeline={pipeline}")
     await expect(tab.locator("#compared-box")).to_be_hidden()
     await tab.get_by_role("link", name="Compare v1.4 with v1.3").click()
     await expect(tab).to_have_url(re.compile("compare=v1.4&against=v1.3$"))
@@ -91,7 +94,7 @@ async def test_two_versions_are_compared_and_the_address_says_which(
     await expect(tab).to_have_url(re.compile("compare=v1.2&against=v1.3"))
     await expect(verdict).to_contain_text("v1.2 against v1.3: takes about as long")
     shared = await tab.context.new_page()
-    await shared.goto(tab.url)
+    await open_at(shared, tab.url, COMPARED)
     await expect(shared.locator(".verdict")).to_contain_text("v1.2 against v1.3")
     await expect(shared.locator("#compare")).to_have_value("v1.2")
     await shared.get_by_role("button", name="Close").click()
@@ -105,25 +108,31 @@ async def test_of_few_runs_nothing_is_concluded(
 ) -> None:
     for version in ("v1", "v2"):
         reporter.succeed(reporter.register("too-few", version=version))
-    await tab.goto(f"/?pipeline={await pipeline_of(mirror, 'too-few')}&compare=v2&against=v1")
+    pipeline = await pipeline_of(mirror, "too-few")
+    await open_at(tab, f"/?pipeline={pipeline}&compare=v2&against=v1", COMPARED)
     await expect(tab.locator(".verdict")).to_have_text("v2 against v1: not enough runs to tell.")
     await expect(tab.locator(".versions .shift").first).to_have_text("too few")
 
 
 @pytest.mark.parametrize(
-    ("search", "said"),
+    ("search", "said", "fresh"),
     [
-        ("compare=v1", "Choose two versions."),
-        ("against=v1", "Choose two versions."),
-        ("compare=v1&against=v1", "Choose two different versions."),
-        (f"compare={'v' * 200}&against=v1", "Not loaded: version: "),
+        ("compare=v1", "Choose two versions.", "Live"),
+        ("against=v1", "Choose two versions.", "Live"),
+        ("compare=v1&against=v1", "Choose two different versions.", "Live"),
+        (
+            f"compare={'v' * 200}&against=v1",
+            "Not loaded: version: ",
+            "Not up to date: versions",
+        ),
     ],
 )
 async def test_what_cannot_be_compared_says_why(
-    tab: Page, reporter: Reporter, mirror: Mirror, search: str, said: str
+    tab: Page, reporter: Reporter, mirror: Mirror, search: str, said: str, fresh: str
 ) -> None:
     reporter.register("not-comparable")
-    await tab.goto(f"/?pipeline={await pipeline_of(mirror, 'not-comparable')}&{search}")
+    pipeline = await pipeline_of(mirror, "not-comparable")
+    await open_at(tab, f"/?pipeline={pipeline}&{search}", fresh)
     await expect(tab.locator("#compared")).to_contain_text(said)
     await expect(tab.get_by_role("link", name=re.compile("^Compare "))).to_have_count(0)
 
@@ -137,7 +146,7 @@ async def test_axe_finds_nothing_serious_side_by_side_and_it_fits_a_telephone(
     await release(history, reporter, name, "v1", "v2", slower=[1, 2])
     await history.ran(name, "transform", *[5.0] * 50, outcome="failed")
     address = f"/?pipeline={await pipeline_of(mirror, name)}&compare=v2&against=v1"
-    await tab.goto(address)
+    await open_at(tab, address, COMPARED)
     await expect(tab.locator(".versions .slower").first).to_be_visible()
     await expect(tab.locator(".flaky")).to_be_visible()
     assert await serious_faults(tab) == []
