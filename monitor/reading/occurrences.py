@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Select, bindparam, func, select
 from db import models
 from db.session import Database
 from monitor.errors import InvalidInput
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 from monitor.reading.windows import slots_between, start_of_slot
 from monitor.slots import HOUR_SECONDS
 

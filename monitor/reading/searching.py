@@ -19,6 +19,7 @@ from db.session import Database
 from monitor.errors import InvalidInput
 from monitor.ids import kind_of
 from monitor.limits import check_text
+from monitor.reading.asking import reading
 from monitor.reading.conditions import Condition
 from monitor.reading.pages import (
     Direction,
@@ -29,7 +30,6 @@ from monitor.reading.pages import (
     decode_cursor,
     encode_cursor,
 )
-from monitor.reading.reads import reading
 from monitor.searchable.words import MAX_TERMS, Term, line_of, terms_of
 
 TEXT_LENGTH = 256

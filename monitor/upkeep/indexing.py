@@ -12,7 +12,7 @@ from db import models
 from db.searched import failure_texts
 from db.session import Database
 from db.writes import write_all
-from monitor.reading.reads import reading
+from monitor.reading.asking import reading
 from monitor.writing.texts import add_texts, failure_row
 
 STEP_FAILURES = 200

@@ -15,7 +15,7 @@ from monitor.monitor import Monitor
 from tests.client import Client, GraphQLErrors
 from tests.conftest import READ_TOKEN, serving
 from tests.factories import Run, end, register, report, start
-from tests.statements import counting, note_counted, noting_statements_to
+from tests.statements import counting, note_counted, noting_statements_to, statements_to
 
 WHOLE = """
   __typename id fingerprint step title status count firstSeenAt lastSeenAt firstVersion
