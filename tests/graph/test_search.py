@@ -1,19 +1,13 @@
 """What failed is searched over HTTP by the words of its errors."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
-from app.factory import create_app
-from app.settings import Settings
-from monitor.monitor import Monitor
 from tests.client import Client, GraphQLErrors
-from tests.conftest import READ_TOKEN, serving
+from tests.conftest import READ_TOKEN
 from tests.factories import Run, end, register, report, start
-from tests.statements import statements_to
 
 SEARCH = """
 query ($text: String!, $first: Int, $after: String) {
@@ -33,23 +27,6 @@ query ($text: String!, $first: Int, $after: String) {
   }
 }
 """
-
-
-@pytest.fixture
-def app(settings: Settings) -> FastAPI:
-    return create_app(settings)
-
-
-@pytest.fixture
-def monitor(app: FastAPI) -> Monitor:
-    monitor: Monitor = app.state.monitor
-    return monitor
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[Client]:
-    async with serving(app) as client:
-        yield client
 
 
 async def fail(client: Client, worker_id: str, error: str) -> Run:
@@ -114,21 +91,6 @@ async def test_pages_follow_each_other(client: Client) -> None:
         seen += [edge["node"]["id"] for edge in found["edges"]]
         after = found["pageInfo"]["endCursor"]
     assert seen[1:] == [run.process for run in reversed(runs)]
-
-
-async def test_a_page_costs_as_many_statements_as_a_row(client: Client, monitor: Monitor) -> None:
-    for name in ("etl", "ocr"):
-        worker = await register(client, "load", name=name)
-        for number in range(6):
-            await fail(client, worker, f"no rows in batch {number}")
-    costs = []
-    for first in (3, 3, 9):  # at first there is more to find out
-        with statements_to(monitor.database) as statements:
-            found = await search(client, "rows", first=first)
-        kinds = [edge["node"]["__typename"] for edge in found["edges"]]
-        assert kinds == ["Failure"] * 2 + ["Process"] * (first - 2)
-        costs.append(len(statements))
-    assert costs[1] == costs[2]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from db.session import Database
 from monitor.entities import Entity, TaskDefinition, Worker
 from tests.client import Client
 from tests.conftest import serving
-from tests.factories import register, run_all
+from tests.factories import end, register, run_all, start
 from tests.monitor.silence import ran_before
 from tests.statements import counting, note_counted, noting_statements_to
 from tests.stored import THEN, a_process, a_task, a_worker, store
@@ -307,3 +307,33 @@ async def test_what_is_usual_of_500_pipelines_is_known_after_few_statements(
         await client.graphql(query)
     assert len(again) == reads
     assert not [statement for statement in again if "durations" in statement]
+
+
+SEARCH = """
+query ($first: Int!) {
+  search(text: "rows", first: $first) {
+    edges {
+      line
+      node {
+        ... on Failure { title status pipeline { name } }
+        ... on Process { details worker { name } pipeline { name } currentTask { name } }
+      }
+    }
+  }
+}
+"""
+
+
+async def test_a_search_costs_as_many_statements_whatever_it_finds(client: Client) -> None:
+    for name in ("etl", "ocr"):
+        worker = await register(client, "load", name=name)
+        for number in range(6):
+            run = await start(client, worker)
+            await end(client, run.process, f"no rows in batch {number}")
+    costs = []
+    for first in (3, 9):
+        with counting() as statements:
+            found = (await client.graphql(SEARCH, first=first))["search"]["edges"]
+        assert len(found) == first
+        costs.append(len(statements))
+    assert costs[0] == costs[1] < 20
