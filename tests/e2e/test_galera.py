@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,10 +17,14 @@ from db import cluster, models
 from db.cluster import turn
 from db.maintenance import MaintenanceDatabase
 from db.migrate import migrate
+from db.searched import process_texts
 from db.session import Database
 from monitor.feed.relay import Relay
+from monitor.reading.pages import PageRequest
+from monitor.reading.searching import search
 from monitor.slots import DAY_SECONDS
 from monitor.upkeep.rollup import roll_up
+from monitor.writing.texts import text_row
 from tests.conftest import TOKEN
 from tests.e2e.ledger import HEADERS, final_revisions, keep
 from tests.feeds import redis_feed
@@ -103,6 +108,21 @@ async def test_what_one_node_committed_is_seen_by_the_others(databases: list[Dat
             # Nor is it overtaken: the relay moves what follows from it in the order of these.
             assert result.lastrowid > last
             last = result.lastrowid
+
+
+async def test_what_was_said_at_one_node_is_found_by_its_words_at_the_others(
+    databases: list[Database],
+) -> None:
+    await migrate(databases[0])
+    ids = [f"process_{number}" for number in range(9)]
+    for number, id_ in enumerate(ids):
+        at = datetime(2026, 3, 1, 12, number, tzinfo=UTC)
+        async with databases[number % 3].writing() as connection:
+            row = text_row(id_, at, f"no rows in batch {number}")
+            await connection.execute(insert(process_texts), [row])
+        # So few are on no full page: it is the index of words that finds them.
+        found = await search(databases[(number + 1) % 3], "batch rows", PageRequest(50))
+        assert [hit.id for hit in found.items] == ids[number::-1]
 
 
 async def test_replicas_on_all_nodes_may_migrate_an_empty_database_at_once(urls: list[str]) -> None:
