@@ -135,6 +135,8 @@ def task_row(node: Node, process_ended_at: str | None) -> Row:
     if status == "RUNNING":
         took = _seconds(node["startedAt"], process_ended_at) if process_ended_at else None
         status = "OVERTIME" if node["overtime"] and took is None else status
+    if status == "PENDING" and process_ended_at:  # it will not run any more
+        usual = None
     return {
         "id": node["id"],
         "position": node["position"],

@@ -20,7 +20,7 @@ CHOICES = ("compare", "against")
 # As many times as long is no news yet: each of two quantiles may be off.
 NOTEWORTHY = 1.1
 FEW = "Fewer than five successful runs of one of the two: not enough to tell."
-LIKELY = "The true share lies in here with 95 % confidence."
+LIKELY = "Likely share: where the true share of those that succeed lies with 95 % confidence"
 
 
 def versions_section(pipeline: Node | None) -> Content:
@@ -113,7 +113,7 @@ def _comparison(board: VersionsBoard) -> Content:
         html.P(f"{found['verdict']}.", className="verdict"),
         html.Div(
             html.Table(
-                [html.Thead(_head(scale)), *groups],
+                [html.Thead(_head()), *groups],
                 className="comparison versions",
             ),
             className="scrolls",
@@ -121,6 +121,7 @@ def _comparison(board: VersionsBoard) -> Content:
             role="region",
             **attributes(aria_label="Versions side by side"),
         ),
+        html.P(f"{LIKELY}; drawn from {scale:.0%} to 100%.", className="note"),
         *([html.P(f"The first {STEPS} steps; {rest:,} more.")] if rest else []),
     ]
 
@@ -129,14 +130,14 @@ def _name(step: Node) -> str:
     return f"{step['position']} {step['name']}" if step["position"] else f"{step['name']} (gone)"
 
 
-def _head(scale: float) -> html.Tr:
+def _head() -> html.Tr:
     return html.Tr(
         [
             html.Th("Step", scope="col"),
             html.Th("Version", scope="col"),
             *(html.Th(name, scope="colgroup", colSpan=2) for name in ("p50", "p95")),
             html.Th("Succeeded", scope="col"),
-            html.Th("Likely share", scope="col", colSpan=2, title=f"{LIKELY} From {scale:.0%} on."),
+            html.Th("Likely share", scope="col", colSpan=2),
         ]
     )
 
@@ -200,5 +201,10 @@ def _rate(success: Node, scale: float) -> list[html.Td]:
         className="likely",
         **attributes(aria_hidden="true"),
     )
-    likely = f"{success['low']:.0%} to {success['high']:.0%}"
+    likely = " to ".join(_percent(success[end]) for end in ("low", "high"))
     return [html.Td(f"{share(rate)} of {ended:,}"), html.Td(track), html.Td(likely)]
+
+
+def _percent(part: float) -> str:
+    """Whole percents; of nearly all it is not said that it is all."""
+    return f"{part:.1%}" if 0.99 < part < 1 else f"{part:.0%}"
