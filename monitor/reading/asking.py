@@ -34,14 +34,19 @@ async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
 
 
 async def ask(
-    database: Database, statement: Select[Any], values: Mapping[str, Any] | None = None
+    database: Database,
+    statement: Select[Any],
+    values: Mapping[str, Any] | None = None,
+    *,
+    alone: bool = False,
 ) -> _Rows:
     """The statement's rows. Raises Unavailable.
 
     Args:
         values: of its parameters; None when it was made with them
+        alone: it may take long, so nobody is to wait for it
     """
-    together = _together.get()
+    together = None if alone else _together.get()
     if together is None:
         (rows,) = await _find(database, [(statement, values)])
         return rows

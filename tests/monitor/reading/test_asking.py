@@ -13,9 +13,9 @@ from monitor.entities import Worker
 from monitor.errors import Unavailable
 from monitor.reading import asking
 from monitor.reading.asking import ask, asking_together
-from monitor.reading.filters import WorkerFilter
+from monitor.reading.filters import TaskFilter, WorkerFilter
 from monitor.reading.pages import Direction, Order, PageRequest
-from monitor.reading.reads import WORKERS, find_by_ids, list_page
+from monitor.reading.reads import TASKS, WORKERS, find_by_ids, list_page
 from tests.statements import statements_to
 from tests.stored import a_worker, store
 
@@ -69,6 +69,20 @@ async def test_who_asks_outside_asks_alone(
 ) -> None:
     await asyncio.gather(*(ask(database, COUNT, {}) for _ in workers))
     assert messages == [1, 1, 1]
+
+
+async def test_nothing_waits_for_what_no_index_bounds(
+    database: Database, messages: list[int]
+) -> None:
+    named = TaskFilter(name_contains="seldom")
+    by_creation = Order("CREATED_AT", Direction.DESC)
+    with asking_together():
+        await asyncio.gather(
+            ask(database, COUNT, {}),
+            list_page(database, TASKS, named, by_creation, PageRequest(first=2)),
+            list_page(database, TASKS, TaskFilter(), by_creation, PageRequest(first=2)),
+        )
+    assert sorted(messages) == [1, 2]
 
 
 async def test_what_fails_harms_nothing_else(database: Database, workers: list[Worker]) -> None:
