@@ -93,7 +93,7 @@ class ProcessBoard(Board):
         """Asks when it is expected to end. Raises ApiGone."""
         self._expected_at = time.monotonic()
         data = await api.query("expected_end", id=self.id)
-        if data["process"] and self.process and self._ended_at is None:
+        if data["process"] and self.process:
             self.process = self.process | data["process"]
 
     def _apply_task(self, event: Event) -> None:
@@ -115,6 +115,8 @@ class ProcessBoard(Board):
         elif newer(self.process, event["node"]):
             before = self.process or {}
             self.process = before | event["node"]
+            # Events are many, and each would look through the steps that are left.
+            self.incomplete.set()
             if any(before.get(name) != self.process[name] for name in ("endedAt", "stalled")):
                 # Who ended it, and what is made of its worker, is not told with it.
                 self.stale.set()

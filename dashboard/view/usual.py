@@ -20,7 +20,7 @@ def lasting(process: Node) -> Content:
     said: Content = [html.Span([*took, f", usually {between(usual)}"] if usual else took)]
     if runs and process["overtime"]:
         said.append(_beyond(process["startedAt"], usual))
-    if process["expectedEndAt"] and not process["stalled"]:
+    if runs and process["expectedEndAt"] and not process["stalled"]:
         said.append(_expected(process))
     return said
 
