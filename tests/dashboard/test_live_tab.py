@@ -6,6 +6,7 @@ import httpx
 from playwright.async_api import Browser, Page, expect
 
 from dashboard.boards.lists import PAGE_SIZE
+from monitor.ids import pipeline_id
 from tests.conftest import TOKEN
 from tests.dashboard.locators import connection, row
 from tests.dashboard.reporter import Reporter
@@ -63,6 +64,36 @@ async def test_a_process_alone_finds_its_pipeline(tab: Page, reporter: Reporter)
     await tab.goto(f"/?process={run.id}")
     await expect(row(tab, "processes", run.id)).to_have_attribute("aria-selected", "true")
     await expect(tab.locator("#processes-title")).to_have_text("Runs of found")
+
+
+async def test_a_run_whose_steps_are_done_changes_its_look_when_it_ends(
+    tab: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("done")
+    run = reporter.start(worker)
+    for position in (1, 2, 3):
+        reporter.report(run, position, "success")
+    await tab.goto(f"/?worker={worker}")
+    progress = row(tab, "processes", run.id).locator(".progress")
+    await expect(progress).to_have_text("100%")
+    await expect(progress).to_have_class("progress status-running")
+    await expect(connection(tab)).to_have_text("Live")
+    reporter.end(run)
+    await expect(progress).to_have_class("progress status-success")
+
+
+async def test_a_pipeline_says_how_many_of_its_runs_are_running(
+    tab: Page, reporter: Reporter
+) -> None:
+    worker = reporter.register("busy")
+    reporter.fail(worker, "no rows")
+    reporter.start(worker)
+    await tab.goto("/")
+    now = row(tab, "pipelines", pipeline_id("busy")).locator("[col-id=status]")
+    await expect(now).to_contain_text("1 running")
+    await expect(connection(tab)).to_have_text("Live")
+    reporter.start(worker)
+    await expect(now).to_contain_text("2 running")
 
 
 async def test_reports_move_the_tab_without_reload(tab: Page, reporter: Reporter) -> None:

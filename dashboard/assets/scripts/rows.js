@@ -10,6 +10,12 @@ const REDRAWN_AFTER = 2000; // changes of a table
 
 const LONG = 50; // rows that a table shows without scrolling by itself
 
+// AG Grid draws a cell anew when its value is another one; these show more of their row.
+const OF_ROW = new Set([
+  ...["Status", "Now", "Seen", "Runtime", "Progress", "Success"],
+  ...["Life", "OfPipeline", "Hours", "Versions"],
+]);
+
 const changes = {};
 
 /** Takes in what the server told; its number says that it was taken. */
@@ -36,14 +42,23 @@ async function give(table, { rows, add = [], update = [], remove = [] }) {
   const isThere = ({ id }) => Boolean(grid.getRowNode(id));
   const told = [...add, ...update];
   if (rows) grid.setGridOption("rowData", rows);
-  else
+  else {
+    const changed = told.filter(isThere);
     grid.applyTransaction({
       add: told.filter((row) => !isThere(row)),
-      update: told.filter(isThere),
+      update: changed,
       remove: remove.filter(isThere),
     });
+    drawCellsOf(grid, changed);
+  }
   changes[table] = (changes[table] || 0) + 1;
   if (changes[table] % REDRAWN_AFTER === 0) redraw(grid);
+}
+
+function drawCellsOf(grid, rows) {
+  const rowNodes = rows.map(({ id }) => grid.getRowNode(id)).filter(Boolean);
+  const columns = grid.getColumns().filter((it) => OF_ROW.has(it.getColDef().cellRenderer));
+  if (rowNodes.length) grid.refreshCells({ rowNodes, columns, force: true });
 }
 
 // Only at need: Dash AG Grid keeps every transaction that it was given as a property, for ever.
