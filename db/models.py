@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     DateTime,
     Dialect,
     ForeignKey,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     false,
 )
 from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -350,6 +352,23 @@ durations = Table(
 
 # Failed processes that are alike. How often and when it was seen is kept in `failure_figures`, so
 # that replicas do not queue for this row: it changes when followers are told of it, and by people.
+
+class Derived(Computed):
+    """A column that the database derives from the others of its row, so that an index has it.
+
+    SQLite can add only one that it does not store. MariaDB stores it: its purge would have to
+    derive what an index has of rows that are gone.
+    """
+
+    def __init__(self, sqltext: str) -> None:
+        super().__init__(sqltext, persisted=True)
+
+
+@compiles(Derived, "sqlite")
+def _as_virtual(element: Derived, compiler: Any, **_: Any) -> str:
+    return f"GENERATED ALWAYS AS ({compiler.sql_compiler.process(element.sqltext)}) VIRTUAL"
+
+
 failures = Table(
     "failures",
     metadata,
@@ -373,10 +392,19 @@ failures = Table(
     Column("revision", BigInteger, nullable=False),
     Column("told", Json),
     Column("moments", Id, nullable=False),
+    # As `reading.failures.status_of`, but as of when it was told last.
+    Column(
+        "status",
+        Word,
+        Derived(
+            "CASE WHEN muted_until IS NOT NULL THEN 'MUTED' WHEN resolved_at IS NULL THEN 'OPEN' "
+            "WHEN last_seen_at > resolved_at THEN 'REGRESSED' ELSE 'RESOLVED' END"
+        ),
+    ),
     *(
         Index(None, *prefix, order, "id")
         for order in ("last_seen_at", "first_seen_at", "occurrences")
-        for prefix in ((), ("pipeline_id",))
+        for prefix in ((), ("pipeline_id",), ("status",), ("pipeline_id", "status"))
     ),
     Index(None, "muted_until"),
     mariadb_default_charset="utf8mb4",

@@ -19,7 +19,8 @@ def upsert(
     """INSERT that overwrites every non-key column of a row already there.
 
     Columns named in `add` are added to what is there instead (counters); of those in `latest` the
-    greater value stays; those in `keep` stay as they are, and are not to be given.
+    greater value stays; those in `keep` stay as they are, and are not to be given. What the
+    database derives is left to it.
     """
     keys = {column.name for column in table.primary_key}
     greater = func.max if dialect == "sqlite" else func.greatest
@@ -28,7 +29,7 @@ def upsert(
     assigned: dict[str, Any] = {
         column.name: new[column.name]
         for column in table.columns
-        if column.name not in keys.union(keep)
+        if column.name not in keys.union(keep) and column.computed is None
     }
     assigned |= {name: table.c[name] + new[name] for name in add}
     assigned |= {name: greater(table.c[name], new[name]) for name in latest}
