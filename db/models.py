@@ -353,6 +353,7 @@ durations = Table(
 # Failed processes that are alike. How often and when it was seen is kept in `failure_figures`, so
 # that replicas do not queue for this row: it changes when followers are told of it, and by people.
 
+
 class Derived(Computed):
     """A column that the database derives from the others of its row, so that an index has it.
 

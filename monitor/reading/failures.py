@@ -5,11 +5,11 @@ so behind: replicas would queue for the row that each failed process changed.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BindParameter, and_, bindparam, case, exists, false, func, not_, or_, select
+from sqlalchemy import BindParameter, Select, and_, bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -19,7 +19,8 @@ from monitor.entities import Entity, Failure, FailureStatus
 from monitor.reading.asking import reading
 from monitor.reading.conditions import Condition, all_of, contains, in_ids, is_part
 from monitor.reading.pages import Listing, Order, Page, PageRequest
-from monitor.reading.reads import page_statement
+from monitor.reading.reads import page_parts, united
+from monitor.reading.statuses import has_become, has_still
 from monitor.slots import EVER_SECONDS, LONG_AGO
 
 # In place of an instant: for ever.
@@ -119,21 +120,40 @@ class FailureFilter:
     title_contains: str | None = None
     first_seen_since: datetime | None = None
     first_seen_before: datetime | None = None
+    # As of when a list is read: of that moment are all of its parts.
+    now: datetime | None = field(default=None, compare=False)
 
     @property
     def is_bounded(self) -> bool:
         return self.ids is not None
 
     def values(self) -> dict[str, Sequence[Any]]:
-        if self.pipeline_ids is None:
-            return {}
-        return {"pipeline_ids": tuple(dict.fromkeys(self.pipeline_ids))}
+        lists = {"pipeline_ids": self.pipeline_ids, "status": self.status}
+        return {
+            name: tuple(dict.fromkeys(values))
+            for name, values in lists.items()
+            if values is not None
+        }
 
     def where(self) -> Condition:
+        """Without those that have one of these statuses only since their row was written."""
+        if self.status is None:
+            return self._besides()
+        return and_(self._besides(), has_still(self.status, self._now()))
+
+    def become(self) -> Iterator[tuple[Condition, str | None]]:
+        """Those others, as of `monitor.reading.statuses`."""
+        for condition, index in has_become(self.status or (), self._now()):
+            yield and_(self._besides(), condition), index
+
+    def _now(self) -> datetime:
+        return self.now or datetime.now(UTC)
+
+    def _besides(self) -> Condition:
+        """All but the status."""
         return all_of(
             in_ids(_failure.id, self.ids),
             in_ids(_failure.pipeline_id, self.pipeline_ids),
-            None if self.status is None else _has_status(self.status, datetime.now(UTC)),
             contains(_failure.title_folded, self.title_contains),
             *self._first_seen(_failure.first_seen_at),
         )
@@ -160,24 +180,6 @@ class FailureFilter:
         )
 
 
-def _has_status(wanted: Sequence[FailureStatus], now: datetime) -> Condition:
-    """The same decision as `status_of`, on a row: one look into the figures at most."""
-    muted = and_(_failure.muted_until.is_not(None), _failure.muted_until > now)
-    resolved = _failure.resolved_at.is_not(None)
-    again = exists().where(
-        _figures.failure_id == _failure.id,
-        _figures.slot_seconds == EVER_SECONDS,
-        _figures.last_seen_at > _failure.resolved_at,
-    )
-    conditions = {
-        FailureStatus.MUTED: muted,
-        FailureStatus.OPEN: and_(not_(muted), not_(resolved)),
-        FailureStatus.RESOLVED: and_(not_(muted), resolved, not_(again)),
-        FailureStatus.REGRESSED: and_(not_(muted), resolved, again),
-    }
-    return or_(false(), *(conditions[status] for status in dict.fromkeys(wanted)))
-
-
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A row of the list; what is shown of it is read with `read_failures`."""
@@ -188,7 +190,7 @@ class Listed:
     occurrences: int
 
 
-_OF = (("pipeline_ids",), ())
+_OF = (("pipeline_ids", "status"), ("pipeline_ids",), ("status",), ())
 FAILURES: Listing[Listed] = Listing(
     (_failure.id, _failure.first_seen_at, _failure.last_seen_at, _failure.occurrences),
     lambda row: Listed(row.id, row.first_seen_at, row.last_seen_at, row.occurrences),
@@ -202,6 +204,18 @@ FAILURES: Listing[Listed] = Listing(
 )
 
 
+def failures_statement(matching: FailureFilter, order: Order, request: PageRequest) -> Select[Any]:
+    """One page of the list, as `page_statement`. Raises InvalidInput for a size or cursor that
+    cannot be.
+    """
+    matching = replace(matching, now=datetime.now(UTC))
+    parts = page_parts(FAILURES, matching, order, request)
+    parts += [
+        FAILURES.select(condition, order, request, index) for condition, index in matching.become()
+    ]
+    return united(FAILURES, parts, order, request)
+
+
 async def find_failures(database: Database, ids: Collection[str]) -> dict[str, Failure]:
     """Those of the failures that exist, as they stand now. Raises Unavailable."""
     async with reading(database) as connection:
@@ -212,7 +226,7 @@ async def list_failures(
     database: Database, matching: FailureFilter, order: Order, request: PageRequest
 ) -> Page[Failure]:
     """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
-    statement = page_statement(FAILURES, matching, order, request)
+    statement = failures_statement(matching, order, request)
     async with reading(database) as connection:
         page = FAILURES.page((await connection.execute(statement)).all(), order, request)
         ids = [listed.id for listed in page.items]

@@ -180,7 +180,13 @@ def page_statement(
     So it reads as many rows as it shows, per value, where one statement would sort all that match.
     Raises InvalidInput for a size or cursor that cannot be.
     """
-    parts = page_parts(listing, matching, order, request)
+    return united(listing, page_parts(listing, matching, order, request), order, request)
+
+
+def united(
+    listing: Listing[L], parts: Sequence[Select[Any]], order: Order, request: PageRequest
+) -> Select[Any]:
+    """The page of which these are the parts, as of `page_parts`."""
     if len(parts) == 1:
         return parts[0]
     ordered = joined(listing, parts).order_by(*listing.order_by(order, backwards=request.backwards))

@@ -27,12 +27,12 @@ _PREFIXES = (("status",), ("pipeline_id", "status"))
 def upgrade() -> None:
     connection = op.get_bind()
     # SQLite knows no ADD COLUMN IF NOT EXISTS, and can add no column that it stores.
-    if "status" not in {column["name"] for column in sa.inspect(connection).get_columns("failures")}:
+    if "status" not in {
+        column["name"] for column in sa.inspect(connection).get_columns("failures")
+    }:
         stored = connection.dialect.name != "sqlite"
         op.add_column("failures", sa.Column("status", _WORD, sa.Computed(_STATUS, stored)))
     for order in _ORDERS:
         for prefix in _PREFIXES:
             names = [*prefix, order, "id"]
-            op.create_index(
-                f"ix_failures_{'_'.join(names)}", "failures", names, if_not_exists=True
-            )
+            op.create_index(f"ix_failures_{'_'.join(names)}", "failures", names, if_not_exists=True)

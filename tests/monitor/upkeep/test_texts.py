@@ -90,7 +90,8 @@ async def test_many_failures_are_filled_in_by_steps(
 ) -> None:
     await fail(transactions, worker, "no rows")
     async with database.writing() as connection:
-        (row,) = (await connection.execute(select(models.failures))).all()
+        written = [column for column in models.failures.c if column.computed is None]
+        (row,) = (await connection.execute(select(*written))).all()
         copies = [
             {**row._mapping, "id": f"failure_{number}"} for number in range(2 * STEP_FAILURES + 7)
         ]
