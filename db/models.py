@@ -13,7 +13,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Computed,
     DateTime,
     Dialect,
     ForeignKey,
@@ -27,9 +26,10 @@ from sqlalchemy import (
     false,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from db.derived import Derived
 
 metadata = MetaData(
     naming_convention={
@@ -352,23 +352,6 @@ durations = Table(
 
 # Failed processes that are alike. How often and when it was seen is kept in `failure_figures`, so
 # that replicas do not queue for this row: it changes when followers are told of it, and by people.
-
-
-class Derived(Computed):
-    """A column that the database derives from the others of its row, so that an index has it.
-
-    SQLite can add only one that it does not store. MariaDB stores it: its purge would have to
-    derive what an index has of rows that are gone.
-    """
-
-    def __init__(self, sqltext: str) -> None:
-        super().__init__(sqltext, persisted=True)
-
-
-@compiles(Derived, "sqlite")
-def _as_virtual(element: Derived, compiler: Any, **_: Any) -> str:
-    return f"GENERATED ALWAYS AS ({compiler.sql_compiler.process(element.sqltext)}) VIRTUAL"
-
 
 failures = Table(
     "failures",

@@ -20,7 +20,7 @@ from monitor.reading.asking import reading
 from monitor.reading.conditions import Condition, all_of, contains, in_ids, is_part
 from monitor.reading.pages import Listing, Order, Page, PageRequest
 from monitor.reading.reads import page_parts, united
-from monitor.reading.statuses import has_become, has_still
+from monitor.reading.statuses import has_still, those_that_became
 from monitor.slots import EVER_SECONDS, LONG_AGO
 
 # In place of an instant: for ever.
@@ -138,24 +138,24 @@ class FailureFilter:
     def where(self) -> Condition:
         """Without those that have one of these statuses only since their row was written."""
         if self.status is None:
-            return self._besides()
-        return and_(self._besides(), has_still(self.status, self._now()))
+            return self._besides(_failure)
+        return and_(self._besides(_failure), has_still(self.status, self._now()))
 
-    def become(self) -> Iterator[tuple[Condition, str | None]]:
-        """Those others, as of `monitor.reading.statuses`."""
-        for condition, index in has_become(self.status or (), self._now()):
-            yield and_(self._besides(), condition), index
+    def became(self) -> Iterator[tuple[Any, Condition]]:
+        """Columns of those others, and which of them match (see `monitor.reading.statuses`)."""
+        for few, condition in those_that_became(self.status or (), self._now()):
+            yield few.c, and_(self._besides(few.c), condition)
 
     def _now(self) -> datetime:
         return self.now or datetime.now(UTC)
 
-    def _besides(self) -> Condition:
+    def _besides(self, of: Any) -> Condition:
         """All but the status."""
         return all_of(
-            in_ids(_failure.id, self.ids),
-            in_ids(_failure.pipeline_id, self.pipeline_ids),
-            contains(_failure.title_folded, self.title_contains),
-            *self._first_seen(_failure.first_seen_at),
+            in_ids(of.id, self.ids),
+            in_ids(of.pipeline_id, self.pipeline_ids),
+            contains(of.title_folded, self.title_contains),
+            *self._first_seen(of.first_seen_at),
         )
 
     def _first_seen(self, at: Any) -> Iterator[Any]:
@@ -191,17 +191,23 @@ class Listed:
 
 
 _OF = (("pipeline_ids", "status"), ("pipeline_ids",), ("status",), ())
-FAILURES: Listing[Listed] = Listing(
-    (_failure.id, _failure.first_seen_at, _failure.last_seen_at, _failure.occurrences),
-    lambda row: Listed(row.id, row.first_seen_at, row.last_seen_at, row.occurrences),
-    _failure.id,
-    {
-        "LAST_SEEN_AT": (_failure.last_seen_at, lambda listed: listed.last_seen_at),
-        "FIRST_SEEN_AT": (_failure.first_seen_at, lambda listed: listed.first_seen_at),
-        "COUNT": (_failure.occurrences, lambda listed: listed.occurrences),
-    },
-    {"LAST_SEEN_AT": _OF, "FIRST_SEEN_AT": _OF, "COUNT": _OF},
-)
+
+
+def _listing(of: Any) -> Listing[Listed]:
+    return Listing(
+        (of.id, of.first_seen_at, of.last_seen_at, of.occurrences),
+        lambda row: Listed(row.id, row.first_seen_at, row.last_seen_at, row.occurrences),
+        of.id,
+        {
+            "LAST_SEEN_AT": (of.last_seen_at, lambda listed: listed.last_seen_at),
+            "FIRST_SEEN_AT": (of.first_seen_at, lambda listed: listed.first_seen_at),
+            "COUNT": (of.occurrences, lambda listed: listed.occurrences),
+        },
+        {"LAST_SEEN_AT": _OF, "FIRST_SEEN_AT": _OF, "COUNT": _OF},
+    )
+
+
+FAILURES = _listing(_failure)
 
 
 def failures_statement(matching: FailureFilter, order: Order, request: PageRequest) -> Select[Any]:
@@ -210,9 +216,7 @@ def failures_statement(matching: FailureFilter, order: Order, request: PageReque
     """
     matching = replace(matching, now=datetime.now(UTC))
     parts = page_parts(FAILURES, matching, order, request)
-    parts += [
-        FAILURES.select(condition, order, request, index) for condition, index in matching.become()
-    ]
+    parts += [_listing(few).select(where, order, request) for few, where in matching.became()]
     return united(FAILURES, parts, order, request)
 
 

@@ -220,7 +220,7 @@ def _has_no_index(matching: ListFilter) -> bool:
 def joined(listing: Listing[L], parts: Sequence[Select[Any]]) -> Select[Any]:
     """The rows of all parts. These find ids only: cheaper to compile, to send and to sort."""
     found = union_all(
-        *(select(part.with_only_columns(listing.id).subquery()) for part in parts)
+        *(select(part.with_only_columns(part.selected_columns.id).subquery()) for part in parts)
     ).subquery()
     return select(*listing.columns).join(found, found.c.id == listing.id)
 

@@ -8,16 +8,17 @@ by itself: it is what is still to be told, few rows.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, exists, false, not_, or_, select, true
+from sqlalchemy import Subquery, and_, exists, false, not_, or_, select, true
 
 from db import models
 from monitor.entities import FailureStatus
 from monitor.reading.conditions import Condition
 from monitor.slots import EVER_SECONDS
 
+# That there is a limit has SQLite find the few first, whatever else is asked of them.
+FEW = 10_000
 _failure = models.failures.c
 _figures = models.failure_figures.c
-_ENDED_MUTES = "ix_failures_muted_until"
 
 
 def has_still(wanted: Sequence[FailureStatus], now: datetime) -> Condition:
@@ -25,29 +26,25 @@ def has_still(wanted: Sequence[FailureStatus], now: datetime) -> Condition:
     return or_(false(), *(_is_still(status, now) for status in dict.fromkeys(wanted)))
 
 
-def has_become(
+def _is_still(status: FailureStatus, now: datetime) -> Condition:
+    kept: Condition = _failure.status == status.value
+    if status is FailureStatus.RESOLVED:
+        return and_(kept, not_(_again()))
+    if status is FailureStatus.MUTED:
+        return and_(kept, _failure.muted_until > now)
+    return kept
+
+
+def those_that_became(
     wanted: Sequence[FailureStatus], now: datetime
-) -> Iterator[tuple[Condition, str | None]]:
-    """That a failure has become one of these, which its row does not say; each with the name of an
-    index, if the database has to be told.
-    """
+) -> Iterator[tuple[Subquery, Condition]]:
+    """Rows of failures, and which of them have become one of these and do not say so."""
     if FailureStatus.REGRESSED in wanted:
         untold = select(_figures.failure_id).where(_figures.untold == true())
-        yield and_(_is(FailureStatus.RESOLVED), _failure.id.in_(untold), _again()), None
+        again = _few(_failure.id.in_(untold), _again())
+        yield again, again.c.status == FailureStatus.RESOLVED.value
     if FailureStatus.OPEN in wanted:
-        yield _failure.muted_until <= now, _ENDED_MUTES
-
-
-def _is_still(status: FailureStatus, now: datetime) -> Condition:
-    if status is FailureStatus.RESOLVED:
-        return and_(_is(status), not_(_again()))
-    if status is FailureStatus.MUTED:
-        return and_(_is(status), _failure.muted_until > now)
-    return _is(status)
-
-
-def _is(status: FailureStatus) -> Condition:
-    return _failure.status == status.value
+        yield _few(_failure.muted_until <= now), true()
 
 
 def _again() -> Condition:
@@ -57,3 +54,7 @@ def _again() -> Condition:
         _figures.slot_seconds == EVER_SECONDS,
         _figures.last_seen_at > _failure.resolved_at,
     )
+
+
+def _few(*conditions: Condition) -> Subquery:
+    return select(models.failures).where(*conditions).limit(FEW).subquery()

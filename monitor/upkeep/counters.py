@@ -130,6 +130,10 @@ class _Checker:
             self._note("failure", found)
             for failure_id in sorted({mismatch.key.failure_id for mismatch in found}):
                 await self._repair_with(repairs.repair_failure, failure_id)
+            listed = await failure_recount.compare_listed(self._connection, ids)
+            self._note("failure", listed)
+            for mismatch in listed:
+                await self._repair_with(failure_recount.repair_listed, mismatch.key)
 
     async def check_texts(self) -> None:
         """What is searched: the texts of failures and of processes, and no others."""

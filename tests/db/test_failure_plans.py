@@ -1,7 +1,9 @@
 """What is looked for all the time among many failures is found by an index, on both databases."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -11,11 +13,12 @@ from db import models
 from db.migrate import migrate
 from db.session import Database
 from db.writes import write_rows
+from monitor.entities import FailureStatus
 from monitor.ids import failure_id, pipeline_id
 from monitor.reading.failures import FAILURES as FAILURES_LISTED
-from monitor.reading.failures import FailureFilter
+from monitor.reading.failures import FailureFilter, failures_statement
 from monitor.reading.occurrences import occurrences_statement
-from monitor.reading.pages import Direction, Order, PageRequest
+from monitor.reading.pages import Direction, Order, PageRequest, encode_cursor
 from monitor.reading.reads import page_statement
 from monitor.slots import EVER_SECONDS, LONG_AGO
 from monitor.upkeep.failure_telling import FAILURES
@@ -30,7 +33,7 @@ NOW = datetime.now(UTC)
 async def history(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Database]:
-    """A database with many failures, of which few are silent, muted or untold."""
+    """A database with many failures, of which few are silent, muted, regressed or untold."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'monitor.db'}"
     else:
@@ -60,13 +63,20 @@ def _failure(number: int) -> dict[str, Any]:
         "first_version": "v1",
         "last_seen_at": at,
         "occurrences": number,
-        "resolved_at": None,
+        # Every other one is resolved. Few of these have regressed, and few since they were told.
+        "resolved_at": _resolved_at(number, at),
         "muted_until": NOW + timedelta(hours=number) if number % 100 == 0 else None,
         "told_at": at,
         "revision": 1,
         "told": None,
         "moments": "",
     }
+
+
+def _resolved_at(number: int, at: datetime) -> datetime | None:
+    if number % 2 == 0:
+        return None
+    return at - timedelta(minutes=1) if number % 100 == 1 else at + timedelta(minutes=1)
 
 
 def _figures(number: int) -> dict[str, Any]:
@@ -76,9 +86,9 @@ def _figures(number: int) -> dict[str, Any]:
         "slot_at": LONG_AGO,
         "shard": 0,
         "occurrences": number,
-        "last_seen_at": NOW - timedelta(hours=number),
+        "last_seen_at": NOW - timedelta(hours=0 if number % 500 == 3 else number),
         "last_end": "",
-        "untold": number % 500 == 0,
+        "untold": number % 500 in (0, 3),
     }
 
 
@@ -120,6 +130,75 @@ async def test_new_failures_are_found_by_when_they_were_first_seen(
             [row] = found
             assert row.type == "range"
             assert int(row.rows) < MANY / 10
+
+
+# What holds for each: an index of its status, and one of what it became since it was told.
+ENDED_MUTES = "ix_failures_muted_until"
+UNTOLD = "ix_failure_figures_untold_failure_id"
+BECAME = {FailureStatus.OPEN: ENDED_MUTES, FailureStatus.REGRESSED: UNTOLD}
+ORDERS = [Order(field, way) for field in FAILURES_LISTED.orders for way in Direction]
+
+
+@pytest.mark.parametrize("status", FailureStatus)
+@pytest.mark.parametrize("of", [None, [pipeline_id("7")]], ids=["all", "one pipeline"])
+@pytest.mark.parametrize("beyond", [False, True], ids=["first", "next"])
+async def test_failures_of_a_status_are_found_by_an_index_in_their_order(
+    history: Database, status: FailureStatus, of: list[str] | None, beyond: bool
+) -> None:
+    given = {"of pipeline": of, "status": status}
+    for order in ORDERS:
+        after = _cursor(order) if beyond else None
+        matching = FailureFilter(pipeline_ids=of, status=(status,))
+        statement = failures_statement(matching, order, PageRequest(20, after=after))
+        prefix = ("status",) if of is None else ("pipeline_ids", "status")
+        expected = {FAILURES_LISTED.index(prefix, order), BECAME.get(status)} - {None}
+        async with history.reading() as connection:
+            used, faults = await _lookups(connection, statement)
+        assert faults == [], f"{given} {order}"
+        assert used == expected, f"{given} {order}"
+
+
+def _cursor(order: Order) -> str:
+    value = 1_500 if order.field == "COUNT" else NOW - timedelta(hours=1_500)
+    return encode_cursor(order, value, failure_id("v1:1500"))
+
+
+async def _lookups(connection: AsyncConnection, statement: Any) -> tuple[set[str], list[str]]:
+    """The indexes that are followed, but for lookups by key, and steps that read or sort more than
+    the first rows of these.
+    """
+    found = await _explained(connection, statement)
+    if connection.dialect.name == "sqlite":
+        few = {row.parent for row in found if row.detail.startswith("SCAN anon_")}
+        names = {name for row in found for name in re.findall(r"INDEX (ix_\w+)", row.detail)}
+        return names, [
+            row.detail
+            for row in found
+            if re.match("SCAN (?!anon_)|USE TEMP", row.detail) and row.parent not in few
+        ]
+    names = {row.key for row in found if row.key and row.key.startswith("ix_")}
+    return names, [
+        str(row)
+        for row in found
+        if not str(row.table).startswith("<")
+        and (row.type in ("ALL", "index") or "filesort" in (row.Extra or ""))
+    ]
+
+
+# Only MariaDB counts what it reads.
+@pytest.mark.parametrize("history", ["mariadb"], indirect=True)
+@pytest.mark.parametrize("backwards", [False, True], ids=["first", "last"])
+async def test_a_page_of_a_status_reads_few_rows_of_many(
+    history: Database, backwards: bool
+) -> None:
+    request = PageRequest(last=20) if backwards else PageRequest(first=20)
+    async with history.reading() as connection:
+        for order, status in product(ORDERS, FailureStatus):
+            matching = FailureFilter(status=(status,))
+            await connection.exec_driver_sql("FLUSH STATUS")
+            await connection.execute(failures_statement(matching, order, request))
+            counts = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+            assert sum(int(count) for _, count in counts) < 300, f"{status} {order}"
 
 
 async def _whole_tables(connection: AsyncConnection, statement: Any) -> list[str]:
