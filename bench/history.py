@@ -9,32 +9,23 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import func, select
 
+from bench import failures
+from bench.filling import FEW, NAME, VERSIONS, WORKERS, fill, multiply, multiply_workers
 from bench.parts import Parts
 from bench.report import Figure, say
-from bench.search import TEXTS, error_of, multiply_texts
+from bench.search import FAILURES, TEXTS, multiply_texts
 from bench.writes import Connection
 from db import models
-from db.migrate import migrate
 from db.session import Database
-from monitor.entities import ProcessStatus, TaskDefinition, TaskStatus
 from monitor.ids import pipeline_id
-from monitor.processes import end_process, start_process
-from monitor.tasks import update_task
-from monitor.workers import register_worker
-from monitor.writing.loading import Memory, Needs
-from monitor.writing.transaction import Transaction
-from tests.servers import MariaDb
 
-FEW = 1_000
 TIMES = 1_000
-WORKERS = 5
 ROUNDS = 25
 PAGE = 10
 FEW_WORKERS = 50
 MANY_WORKERS = 50_000
-NAME = "bench"
 ORDERS = {
     "workers": ("REGISTERED_AT", "LAST_SEEN_AT", "NAME"),
     "processes": ("STARTED_AT", "UPDATED_AT"),
@@ -45,6 +36,13 @@ NODES = {
     "processes": "id status startedAt updatedAt progress",
     "tasks": "id name status createdAt position",
 }
+OF_ONE = (
+    "runtime { p50Seconds }",
+    "steps { failed runtime { p50Seconds } }",
+    "versions { counts { total } runtime { p50Seconds } }",
+    f'compareVersions(version: "{VERSIONS[1]}", against: "{VERSIONS[0]}") {{ verdict }}',
+    "flakySteps { name failed }",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ async def measure(parts: Parts) -> list[Figure]:
     assert await _count(large) == FEW * TIMES
     sizes = (f"{FEW:,}", f"{FEW * TIMES:,} processes")
     figures = await _compare_all(parts, (small, large), sizes, _reads(workers, now))
-    return figures + await _measure_workers(parts, now)
+    figures += await _measure_workers(parts, now)
+    return figures + await _measure_failures(parts, now)
 
 
 async def _measure_workers(parts: Parts, now: datetime) -> list[Figure]:
@@ -78,6 +77,17 @@ async def _measure_workers(parts: Parts, now: datetime) -> list[Figure]:
         multiply_workers(parts.mariadb, url.rsplit("/", 1)[1], times)
     sizes = (f"{FEW_WORKERS:,}", f"{MANY_WORKERS:,} workers of one name")
     reads = {"pipelines, every list of one": list(_pipelines(now))}
+    return await _compare_all(parts, (few, many), sizes, reads)
+
+
+async def _measure_failures(parts: Parts, now: datetime) -> list[Figure]:
+    few, many = parts.new_database(), parts.new_database()
+    for url, count in ((few, failures.FEW), (many, failures.MANY)):
+        await fill(url, now)
+        database = url.rsplit("/", 1)[1]
+        failures.multiply_failures(parts.mariadb, database, count // FAILURES)
+    sizes = (f"{failures.FEW:,}", f"{failures.MANY:,} failures")
+    reads = {"failures, every list": [_query(q) for q in failures.list_queries(NAME, PAGE)]}
     return await _compare_all(parts, (few, many), sizes, reads)
 
 
@@ -156,8 +166,8 @@ def _pipelines(now: datetime) -> Iterator[Read]:
     )
     for filter_ in ("", "failing: true", "running: false", "lost: false"):
         yield _query(f"{{ pipelines(filter: {{{filter_}}}) {{ edges {{ node {{ {shown} }} }} }} }}")
-    figures = "runtime { p50Seconds } steps { failed } versions { counts { total } }"
-    yield _query(f"{{ pipeline(name: {json.dumps(NAME)}) {{ {figures} }} }}")
+    for figures in OF_ONE:
+        yield _query(f"{{ pipeline(name: {json.dumps(NAME)}) {{ {figures} }} }}")
     one = f"pipelineIds: {json.dumps([pipeline_id(NAME)])}"
     for kind, fields in ORDERS.items():
         for field, direction in product(fields, ("ASC", "DESC")):
@@ -195,91 +205,4 @@ def _page(kind: str, filter_: str, field: str, direction: str) -> str:
         f"{{ {kind}(first: {PAGE}, filter: {{{filter_}}}, "
         f"orderBy: {{field: {field}, direction: {direction}}}) "
         f"{{ edges {{ node {{ {NODES[kind]} }} }} }} }}"
-    )
-
-
-async def fill(url: str, now: datetime) -> list[str]:
-    """FEW processes with one task each in the hour before `now`; the ids of their workers."""
-    database = Database(url)
-    await migrate(database)
-    memory = Memory()
-    start = now - timedelta(hours=1)
-    async with database.writing() as connection:
-        tx = Transaction(connection, memory=memory, shard=0, now=start)
-        steps = [TaskDefinition("step", "v1")]
-        workers = [
-            register_worker.body(tx, name=NAME, version="v1", task_definitions=steps).id
-            for _ in range(WORKERS)
-        ]
-        await tx.store(silently=True)
-    async with database.writing() as connection:
-        tx = Transaction(connection, memory=memory, shard=0, now=start)
-        await tx.load([Needs(workers=workers)])
-        for number in range(FEW):
-            failed = number % 10 == 3
-            tx.now = start + timedelta(minutes=59) * (number / FEW)
-            process, tasks = start_process.body(tx, worker_id=workers[number % WORKERS])
-            end = TaskStatus.ERROR if failed else TaskStatus.SUCCESS
-            tx.now += timedelta(seconds=2)
-            said = error_of(number) if failed else None
-            update_task.body(tx, task_id=tasks[0].id, status=end, details=said)
-            outcome = ProcessStatus.ERROR if failed else ProcessStatus.SUCCESS
-            end_process.body(tx, process_id=process.id, status=outcome, details=None)
-        await tx.store(silently=True)
-    await database.close()
-    return workers
-
-
-def multiply(server: MariaDb, database: str, times: int) -> None:
-    """Copies all processes into each of so many hours before; what is counted of them, too."""
-    copies = f"seq_1_to_{times - 1}"
-
-    def new_id(column: str, kept: int) -> str:
-        # The last group of the UUID becomes the number of the copy.
-        return f"CONCAT(LEFT({column}, {kept}), LPAD(LOWER(HEX(seq)), 12, '0'))"
-
-    def copied(table: Table, order: str, **changed: str) -> str:
-        earlier = {c.name: f"{c.name} - INTERVAL seq HOUR" for c in table.c if c.name[-3:] == "_at"}
-        columns = {c.name: c.name for c in table.c} | earlier | changed
-        return (
-            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(columns.values())} "
-            f"FROM {table.name} JOIN {copies} ORDER BY seq DESC, {order};"
-        )
-
-    def multiplied(table: Table, *names: str) -> str:
-        sums = ", ".join(f"{name} = {name} * {times}" for name in names)
-        return f"UPDATE {table.name} SET {sums};"
-
-    ended, runtime = ("succeeded", "failed"), "runtime_microseconds"
-    process_id, current_task_id = new_id("id", 32), new_id("current_task_id", 29)
-    task_id, of_process = new_id("id", 29), new_id("process_id", 32)
-    statements = (
-        copied(models.processes, "started_at", id=process_id, current_task_id=current_task_id),
-        copied(models.tasks, "created_at", id=task_id, process_id=of_process),
-        copied(models.activity, "slot_at"),
-        copied(models.durations, "slot_at"),
-        multiplied(models.workers, *ended, runtime),
-        multiplied(models.pipeline_figures, *ended, runtime),
-        multiplied(models.totals, *ended),
-    )
-    say(f"writing {FEW * times:,} processes and as many tasks")
-    server.execute(
-        f"USE {database}; SET unique_checks = 0, foreign_key_checks = 0; {' '.join(statements)} "
-        "ANALYZE TABLE processes, tasks, activity, durations;"
-    )
-
-
-def multiply_workers(server: MariaDb, database: str, times: int) -> None:
-    """Copies all workers, without their processes: scripts that registered and ended."""
-    columns = {column.name: column.name for column in models.workers.c}
-    columns |= dict.fromkeys(("running", "succeeded", "failed", "runtime_microseconds"), "0")
-    columns["id"] = "CONCAT(LEFT(id, 31), LPAD(LOWER(HEX(seq)), 12, '0'))"
-    columns["liveness"] = "'FINISHED'"
-    columns["registered_at"] = "registered_at - INTERVAL seq MINUTE"
-    say(f"writing {WORKERS * times:,} workers of one name")
-    server.execute(
-        f"USE {database}; INSERT INTO workers ({', '.join(columns)}) "
-        f"SELECT {', '.join(columns.values())} FROM workers JOIN seq_1_to_{times - 1}; "
-        f"UPDATE pipeline_figures SET workers_finished = {WORKERS * (times - 1)}; "
-        f"UPDATE totals SET workers_finished = {WORKERS * (times - 1)}; ANALYZE TABLE workers;"
     )

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from bench.history import fill, multiply
+from bench.filling import fill, multiply
 from bench.parts import Parts
 from bench.report import Figure, say
 from bench.writes import WORKERS, Load, load

@@ -26,7 +26,8 @@ def multiply_texts(server: MariaDb, database: str, times: int) -> None:
     word = "CONCAT('x', LOWER(HEX(CONCAT('copy', seq))), ' ')"
 
     def copied(table: Table, key: str, id_: str, **changed: str) -> str:
-        columns = {c.name: c.name for c in table.c if c.name != "number"} | changed | {key: id_}
+        given = (c.name for c in table.c if c.name != "number" and c.computed is None)
+        columns = {name: name for name in given} | changed | {key: id_}
         return (
             f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(columns.values())} "
             f"FROM {table.name} JOIN {copies} ORDER BY seq DESC;"

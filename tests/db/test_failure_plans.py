@@ -197,7 +197,9 @@ async def test_a_page_of_a_status_reads_few_rows_of_many(
             matching = FailureFilter(status=(status,))
             await connection.exec_driver_sql("FLUSH STATUS")
             await connection.execute(failures_statement(matching, order, request))
-            counts = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+            counts: Any = await connection.exec_driver_sql(
+                "SHOW SESSION STATUS LIKE 'Handler_read%%'"
+            )
             assert sum(int(count) for _, count in counts) < 300, f"{status} {order}"
 
 

@@ -188,7 +188,8 @@ async def test_pages_have_what_was_told_and_what_was_not_in_one_order(
         await fail(replicas[0], worker, error)
     await let_time_pass(database, ids[5::2])
     assert set((await in_rows(database)).values()) == set(FailureStatus)
-    order, seen = Order(field, direction), []
+    order = Order(field, direction)
+    seen: list[Failure] = []
     matching = FailureFilter(status=(REGRESSED, OPEN), pipeline_ids=[worker.pipeline_id])
     whole = await list_failures(database, matching, order, PageRequest())
     page = await list_failures(database, matching, order, PageRequest(first=3))
@@ -215,8 +216,7 @@ async def test_a_status_matches_together_with_the_other_filters(
     other = await register(replicas[0], name="another")
     for of in (worker, other):
         for error in ("a lock", "a door"):
-            failed = await fail(replicas[0], of, error)
-            await make(database, replicas, of, failed, wanted)
+            await make(database, replicas, of, error, wanted)
     (found,) = await matching(
         database, status=(wanted,), pipeline_ids=(other.pipeline_id,), title_contains="LOCK"
     )
@@ -238,18 +238,18 @@ async def make(
     database: Database,
     replicas: tuple[Transactions, Transactions],
     worker: Worker,
-    failed: Process,
+    error: str,
     wanted: FailureStatus,
 ) -> None:
-    """Has the failure be this, of which nobody is told: an open one was muted before."""
-    id_ = failed.failure_id
+    """A failure that is this, of which nobody is told: an open one was muted before."""
+    id_ = (await fail(replicas[0], worker, error)).failure_id
     assert id_ is not None
     if wanted in (MUTED, OPEN):
         await replicas[1].run(mute_failure, failure_id=id_, until=None)
     else:
         await replicas[1].run(resolve_failure, failure_id=id_)
     if wanted is REGRESSED:
-        await fail(replicas[0], worker, failed.details or "")
+        await fail(replicas[0], worker, error)
     if wanted is OPEN:
         await let_time_pass(database, [id_])
 
