@@ -9,17 +9,19 @@ from sqlalchemy import select, update
 from db import models
 from db.session import Database
 from monitor.entities import Failure, FailureStatus, Process, ProcessStatus, Worker
+from monitor.events import ChangeKind
 from monitor.failures import mute_failure, reopen_failure, resolve_failure
 from monitor.processes import end_process, remove_processes, start_process
 from monitor.reading.failures import FAILURES as LISTING
 from monitor.reading.failures import FailureFilter, find_failures, list_failures
+from monitor.reading.filters import told_as
 from monitor.reading.pages import Direction, Order, PageRequest
 from monitor.upkeep.counters import check_counters
 from monitor.upkeep.failure_telling import FAILURES
 from monitor.upkeep.forgetting import forget_failures
 from monitor.upkeep.telling import Telling
 from monitor.writing.transactions import Transactions
-from tests.monitor.reports import register, replica
+from tests.monitor.reports import events_of, register, replica
 
 SECOND = timedelta(seconds=1)
 LATEST_FIRST = Order("LAST_SEEN_AT", Direction.DESC)
@@ -140,6 +142,46 @@ async def test_a_failure_is_listed_as_what_it_is_through_all_its_life(
     later = datetime.now(UTC) + timedelta(days=1)
     assert [removed async for removed in forget_failures(database, later, SECOND)] == [1]
     assert await listed(database, *FailureStatus) == []
+
+
+async def test_who_follows_a_status_is_told_of_what_its_list_has(
+    database: Database,
+    replicas: tuple[Transactions, Transactions],
+    worker: Worker,
+    teller: Teller,
+) -> None:
+    reporting, asked = replicas
+    id_ = (await fail(reporting, worker)).failure_id
+    assert id_ is not None
+    for change in ("", "resolve", "fail", "mute", "wait", "resolve", "fail mute", "wait"):
+        for step in change.split():
+            match step:
+                case "resolve":
+                    await asked.run(resolve_failure, failure_id=id_)
+                case "fail":
+                    await fail(reporting, worker)
+                case "mute":
+                    await asked.run(mute_failure, failure_id=id_, until=None)
+                case "wait":
+                    await let_time_pass(database, [id_])
+        assert await teller.tell() == 1
+        for status in FailureStatus:
+            seen = [failure.id for failure in await listed(database, status)]
+            assert await followed(database, status) == seen, f"{status} after {change}"
+
+
+async def followed(database: Database, status: FailureStatus) -> list[str]:
+    """What a follower of the status has by now, who was there from the first event on."""
+    shown: dict[str, None] = {}
+    for event in await events_of(database):
+        if not isinstance(event.entity, Failure):
+            continue
+        match told_as(FailureFilter(status=(status,)), event):
+            case ChangeKind.CREATED | ChangeKind.UPDATED:
+                shown[event.entity.id] = None
+            case ChangeKind.LEFT | ChangeKind.REMOVED:
+                shown.pop(event.entity.id, None)
+    return list(shown)
 
 
 @pytest.mark.parametrize("is_told", [False, True], ids=["untold", "told"])
