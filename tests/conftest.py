@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from app.factory import create_app
 from app.settings import Settings
@@ -29,6 +29,8 @@ from tests.servers import MariaDb, RedisServer, find_program
 TOKEN = "full-access-token"
 READ_TOKEN = "read-only-token"
 CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
+# Machines stand still for seconds; what is awaited comes or does not.
+EXPECT_MILLISECONDS = 20_000
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 
 
@@ -75,6 +77,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """The system's Chromium; each test opens contexts of its own in it."""
+    expect.set_options(timeout=EXPECT_MILLISECONDS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=find_program(*CHROMIUM), args=CHROMIUM_FLAGS
