@@ -201,6 +201,7 @@ async def test_what_is_resolved_once_more_is_no_longer_listed_as_regressed(
         await fail(reporting, worker)
         if is_told:
             await teller.tell()
+            await fail(reporting, worker)
         await assert_only(database, id_, REGRESSED)
 
 
