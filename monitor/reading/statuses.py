@@ -44,6 +44,7 @@ def those_that_became(
         again = _few(_failure.id.in_(untold), _again())
         yield again, again.c.status == FailureStatus.RESOLVED.value
     if FailureStatus.OPEN in wanted:
+        # Who mutes a failure takes its resolution away.
         yield _few(_failure.muted_until <= now), true()
 
 
