@@ -35,10 +35,12 @@ logger = logging.getLogger(__name__)
 # where the database noted it.
 POLL_SECONDS = 1.0
 _BACKOFF_SECONDS = 0.5
-# A turn costs the database a commit: under load, fewer move more. Who moves little is awaited.
+# A turn costs the database a commit: under load, fewer move more. Who moves little is awaited, and
+# a few commits at a time do not wait at all.
 MAX_REST_SECONDS = 0.02
 BRIEF_REST_SECONDS = 0.003
 LITTLE_BYTES = 8 * 1024
+FEW_ROWS = 2
 # So often another relay may be faster before that is a fault; after each time, it gets a lead.
 RACES = 10
 _LEAD_SECONDS = 0.02
@@ -149,8 +151,7 @@ class Relay:
                 moved = found
             self._doubted = None
             await self._note(connection, moved, known, position)
-        moves_little = sum(map(len, _payloads(found))) < LITTLE_BYTES
-        self._longest_rest = BRIEF_REST_SECONDS if moves_little else MAX_REST_SECONDS
+        self._longest_rest = _rest_after(found)
         return moved is not found or _is_full(found)
 
     async def _race(self, *, verify: bool = True) -> bool:
@@ -264,6 +265,13 @@ async def _find_waiting(connection: AsyncConnection) -> Rows:
     """What may be of a turn that was not noted, and more."""
     (waiting,) = await fetch_each(connection, oldest(turns=2))
     return await fitting(connection, waiting, turns=2)
+
+
+def _rest_after(turn: Rows) -> float:
+    """How long one rests at most, in seconds."""
+    if sum(map(len, _payloads(turn))) >= LITTLE_BYTES:
+        return MAX_REST_SECONDS
+    return 0.0 if len(turn) <= FEW_ROWS else BRIEF_REST_SECONDS
 
 
 def _payloads(rows: Rows) -> list[bytes]:
