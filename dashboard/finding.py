@@ -19,6 +19,8 @@ FOUND = 12
 # Searches by words, and how many of them there are at most with those that wait for these.
 AT_ONCE = 2
 MOST = 16
+# For which names and ids wait at most.
+SEARCH_SECONDS = 2.5
 AN_ID = re.compile(r"(pipeline|worker|process|task|failure)_[0-9A-Za-z-]{1,100}")
 
 Found = dict[str, Any]
@@ -68,10 +70,14 @@ class Finding:
             return [], "Too many search at the same time: failures and runs are left out."
         self._waiting += 1
         try:
-            async with self._searches:
+            async with asyncio.timeout(SEARCH_SECONDS), self._searches:
                 data = await self._api.query("search", text=text, first=FOUND)
+        except TimeoutError:
+            return [], "Failures and runs take too long to search: they are left out."
         except Refused as refused:
             return [], f"Failures and runs cannot be searched for this: {refused}."
+        except ApiGone as gone:
+            return [], f"Failures and runs cannot be searched: {gone}."
         finally:
             self._waiting -= 1
         return [_by_words(edge) for edge in data["search"]["edges"]], ""

@@ -34,7 +34,7 @@ async def fetch_within(
             return (await connection.execute(statement)).all()
         finally:
             timer.cancel()
-    except exc.OperationalError as error:
+    except exc.DBAPIError as error:
         if _is_over(error.orig):
             raise TooSlow from error
         raise

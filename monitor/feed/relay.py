@@ -114,7 +114,7 @@ class Relay:
                 woken = self._wake.is_set()
                 self._wake.clear()
                 if woken or await self._is_due():
-                    began = time.monotonic()
+                    began, self._longest_rest = time.monotonic(), 0.0
                     while await self._race(verify=not woken):
                         pass
                     await asyncio.sleep(min(time.monotonic() - began, self._longest_rest))
@@ -151,7 +151,7 @@ class Relay:
                 moved = found
             self._doubted = None
             await self._note(connection, moved, known, position)
-        self._longest_rest = _rest_after(found)
+        self._longest_rest = max(self._longest_rest, _rest_after(found))
         return moved is not found or _is_full(found)
 
     async def _race(self, *, verify: bool = True) -> bool:
@@ -271,7 +271,8 @@ def _rest_after(turn: Rows) -> float:
     """How long one rests at most, in seconds."""
     if sum(map(len, _payloads(turn))) >= LITTLE_BYTES:
         return MAX_REST_SECONDS
-    return 0.0 if len(turn) <= FEW_ROWS else BRIEF_REST_SECONDS
+    # After one in which another relay was faster, too, one waits for a moment.
+    return 0.0 if 0 < len(turn) <= FEW_ROWS else BRIEF_REST_SECONDS
 
 
 def _payloads(rows: Rows) -> list[bytes]:

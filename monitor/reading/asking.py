@@ -104,11 +104,13 @@ async def _answer(database: Database, asked: Sequence[_Asked]) -> None:
     try:
         found = await _find(database, [lookup for lookup, _ in asked])
     except Exception as error:  # noqa: BLE001 — who asked is told, whatever it is
-        if len(asked) > 1:
+        if len(asked) > 1 and not isinstance(error, Unavailable):
             # Alone, what fails harms nothing else.
             await asyncio.gather(*(_answer(database, [one]) for one in asked))
-        elif not asked[0][1].done():
-            asked[0][1].set_exception(error)
+            return
+        for _, answer in asked:
+            if not answer.done():
+                answer.set_exception(error)
         return
     for (_, answer), rows in zip(asked, found, strict=True):
         if not answer.done():

@@ -213,14 +213,15 @@ def split(matching: Any, prefixes: Sequence[Prefix]) -> tuple[Prefix | None, Seq
     """By which of these prefixes of an index to read, and the filters that do so.
 
     Each has one value in each field of the prefix; together they match the same, nothing twice.
-    The statuses that a filter does not name are all of them. None, and the filter itself, where ids
-    bound what can match, or nothing can.
+    The statuses that a filter does not name are all of them; versions are behind them in no index,
+    so with these all are named. None, and the filter itself, where ids bound what can match, or
+    nothing can.
     """
     given = matching.values()
     if matching.is_bounded or any(not values for values in given.values()):
         return None, [matching]
     every = matching.EVERY | given
-    for known in (given, every):
+    for known in (every,) if "versions" in given else (given, every):
         for prefix in prefixes:
             lists = [known[name] for name in prefix if name in known]
             if len(lists) == len(prefix) and math.prod(map(len, lists)) <= MAX_PARTS:

@@ -19,7 +19,7 @@ from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.reading.asking import ask
 from monitor.reading.details import Ask, Budget, detailed, read_large
-from monitor.reading.filters import Filter, ListFilter
+from monitor.reading.filters import Filter, ListFilter, ProcessFilter, TaskFilter
 from monitor.reading.pages import Listing, Order, Page, PageRequest, split
 
 T = TypeVar("T", Worker, Process, Task)
@@ -142,7 +142,7 @@ async def list_page(
     """One page of what matches. Raises InvalidInput for a size or cursor that cannot be."""
     read = within(listing, details)
     statement = page_statement(read, matching, order, request)
-    found = await ask(database, statement, alone=_reads_on(read, matching, order))
+    found = await ask(database, statement, alone=_reads_on(matching, order))
     pages = {"": read.page(found, order, request)}
     return (await whole(database, {"": found}, pages, details))[""]
 
@@ -204,10 +204,16 @@ def page_parts(
     return [listing.select(part.where(), order, request, index) for part in filters]
 
 
-def _reads_on(listing: Listing[Any], matching: ListFilter, order: Order) -> bool:
+def _reads_on(matching: ListFilter, order: Order) -> bool:
     """Whether it reads, in order, until the page is full: then nothing bounds how far."""
-    by_name = listing.id.table is models.tasks and getattr(matching, "name_contains", None)
-    return bool(by_name) or (order.field == "UPDATED_AT" and _has_no_index(matching))
+    if isinstance(matching, TaskFilter) and matching.name_contains is not None:
+        return True
+    if isinstance(matching, ProcessFilter) and None not in (
+        matching.versions,
+        matching.failure_ids,
+    ):
+        return True
+    return order.field == "UPDATED_AT" and _has_no_index(matching)
 
 
 def _has_no_index(matching: ListFilter) -> bool:

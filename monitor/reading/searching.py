@@ -5,6 +5,7 @@ of time: a word that is everywhere fills the page from there. One that does not 
 index of words finds it. What neither does in time is refused.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,8 @@ LINE_LENGTH = 200
 # Texts that are looked through, the newest first; more of them when there was one among the first.
 RECENT = (250, 4_000)
 SECONDS = 1.5
+# At a time and server process: each keeps a connection to read with.
+_SEARCHES = asyncio.Semaphore(4)
 NEWEST_FIRST = Order("FAILED_AT", Direction.DESC)
 
 
@@ -74,7 +77,7 @@ async def search(database: Database, text: str, request: PageRequest) -> Page[Hi
         raise InvalidInput("text", f"has {len(terms)} words, at most {MAX_TERMS}")
     size, within = request.size, _kind_of_cursor(request.after)
     found: list[Hit] = []
-    async with reading(database) as connection:
+    async with _SEARCHES, reading(database) as connection:
         for kind, listing in (("failure", FAILURES), ("process", PROCESSES)):
             if not terms or len(found) > size or (kind, within) == ("failure", "process"):
                 continue
@@ -108,10 +111,14 @@ async def _find(
     connection: AsyncConnection, listing: Listing[Hit], terms: Sequence[Term], request: PageRequest
 ) -> list[Hit]:
     """The first that have the terms, and one more."""
+    found: Sequence[Any] = ()
     for window in RECENT:
         oldest = await connection.scalar(oldest_statement(listing, request, window))
         statement = recent_statement(listing, terms, request, oldest)
-        found: Sequence[Any] = (await connection.execute(statement)).all()
+        try:
+            found = await fetch_within(connection, statement, SECONDS)
+        except TooSlow:
+            break  # many and long words; the index is the shorter way
         if not found or len(found) > request.size:
             break
     if len(found) <= request.size:

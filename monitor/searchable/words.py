@@ -38,13 +38,14 @@ class Term(NamedTuple):
 
 
 def words_of(text: str) -> str:
-    """Each of its words once, 500 at most, with a blank on either side."""
+    """Each of its words once, with a blank on either side; of many, 250 from either end."""
     found: dict[str, None] = {}
     for word in _WORD.findall(_composed(text)):
         found.update(dict.fromkeys(_forms(word) if len(word) <= _CACHED else _make_forms(word)))
-        if len(found) >= MAX_WORDS:
-            break
-    return f" {' '.join(list(found)[:MAX_WORDS])} "
+    words = list(found)
+    if len(words) > MAX_WORDS:
+        words = words[: MAX_WORDS // 2] + words[-(MAX_WORDS // 2) :]
+    return f" {' '.join(words)} "
 
 
 def terms_of(text: str) -> list[Term]:

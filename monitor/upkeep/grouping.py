@@ -76,7 +76,9 @@ class Grouping:
     async def group(self) -> int:
         """How many there were. Raises Unavailable."""
         grouped, at, id_ = 0, LONG_AGO, ""
+        began = time.monotonic()
         while found := await self._page(at, id_):
+            await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
             ungrouped = [row.id for row in found if row.failure_id is None or row.text_of is None]
             for start in range(0, len(ungrouped), STEP_PROCESSES):
                 began = time.monotonic()
@@ -85,6 +87,7 @@ class Grouping:
                 )
                 await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
             at, id_ = found[-1].started_at, found[-1].id
+            began = time.monotonic()
         return grouped
 
     async def _page(self, at: datetime, id_: str) -> Sequence[Any]:

@@ -1,11 +1,17 @@
 """Finding a pipeline by its name and anything by its id, from wherever one is."""
 
+import asyncio
+import json
 import re
+from typing import Any, cast
 
 import httpx
 import pytest
 from playwright.async_api import Page, expect
+from starlette.requests import Request
 
+from dashboard import finding
+from dashboard.api import Api, ApiGone
 from tests.dashboard.locators import connection, row
 from tests.dashboard.reporter import Reporter
 from tests.servers import DashboardServer
@@ -110,3 +116,32 @@ async def test_what_cannot_be_searched_by_words_leaves_the_pipelines(
     await tab.get_by_role("combobox").fill(text)
     await expect(tab.get_by_role("option")).to_have_count(1)
     await expect(tab.get_by_role("dialog")).to_contain_text("at most 64")
+
+
+class SlowToSearch:
+    """An API whose search gives no answer, or none in time."""
+
+    def __init__(self, problem: Exception | None) -> None:
+        self._problem = problem
+
+    async def query(self, name: str, **_: object) -> dict[str, Any]:
+        if name == "search":
+            if self._problem is None:
+                await asyncio.Event().wait()
+            else:
+                raise self._problem
+        return {"pipelines": {"edges": []}, "node": None}
+
+
+@pytest.mark.parametrize("problem", [None, ApiGone("the API does not answer")])
+async def test_names_are_found_when_words_cannot_be_searched(
+    problem: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "SEARCH_SECONDS", 0.01)
+    request = Request({"type": "http", "query_string": b"text=rows", "headers": []})
+    api = cast(Api, SlowToSearch(problem))
+    answer = await finding.Finding(api).answer(request)
+    assert answer.status_code == 200
+    told = json.loads(bytes(answer.body))
+    assert told["found"] == []
+    assert told["note"].startswith("Failures and runs")

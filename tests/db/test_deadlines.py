@@ -20,6 +20,15 @@ async def test_what_takes_longer_is_ended(database: Database) -> None:
             assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
 
 
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+@pytest.mark.parametrize("number", [188, 1969])
+async def test_whatever_the_server_calls_it(database: Database, number: int) -> None:
+    raised = text(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO={number}")
+    async with database.reading() as connection:
+        with pytest.raises(TooSlow):
+            await fetch_within(connection, raised, 5)
+
+
 async def test_what_is_in_time_is_answered_and_nothing_else_is_limited(database: Database) -> None:
     async with database.reading() as connection:
         assert await fetch_within(connection, text("SELECT 7 AS n"), 5) == [(7,)]

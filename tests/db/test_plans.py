@@ -21,7 +21,7 @@ from monitor.ids import new_id
 from monitor.reading.audit import AuditFilter, acts_statement, newest_statement
 from monitor.reading.failures import FAILURES, FailureFilter
 from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskFilter, WorkerFilter
-from monitor.reading.pages import Direction, Listing, Order, PageRequest
+from monitor.reading.pages import Direction, Listing, Order, PageRequest, split
 from monitor.reading.pipelines import PIPELINES
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, page_statement
 from monitor.upkeep.overtime import DUE_PROCESSES, DUE_TASKS
@@ -134,6 +134,13 @@ def reads_on(matching: Filter) -> bool:
         return True
     both = (getattr(matching, "worker_ids", None), getattr(matching, "pipeline_ids", None))
     return None not in both
+
+
+def test_versions_of_a_pipeline_are_found_whatever_became_of_their_runs() -> None:
+    matching = ProcessFilter(pipeline_ids=("p",), versions=("v1", "v2"))
+    prefix, parts = split(matching, PROCESSES.prefixes["STARTED_AT"])
+    assert prefix == ("pipeline_ids", "versions", "status")
+    assert len(parts) == 2 * len(ProcessStatus)
 
 
 async def test_every_first_page_follows_an_index_without_sorting(history: Database) -> None:

@@ -99,7 +99,10 @@ async def test_what_fails_harms_nothing_else(database: Database, workers: list[W
 
 
 async def test_an_unusable_database_is_unavailable_to_all(
-    database: Database, workers: list[Worker], monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    workers: list[Worker],
+    messages: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await database.close()
     monkeypatch.setattr(database, "read_engine", Database(_nowhere(database)).read_engine)
@@ -108,6 +111,7 @@ async def test_an_unusable_database_is_unavailable_to_all(
             *(ask(database, COUNT, {}) for _ in workers), return_exceptions=True
         )
     assert [type(error) for error in told] == [Unavailable] * 3
+    assert messages == [3]  # nobody tries once more
 
 
 def _nowhere(database: Database) -> str:

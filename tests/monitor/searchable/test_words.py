@@ -41,6 +41,7 @@ def finds(looked_for: str, text: str) -> bool:
         ('+rows -"*" (batch) @~<>', "rows in batch"),
         ("x" * 300, "x" * 300),
         ("😀 rows", "rows 😀"),
+        ("数据库超时", "".join(map(chr, range(0x4E00, 0x5600))) + "数据库超时"),
     ],
 )
 def test_it_is_found(looked_for: str, text: str) -> None:
