@@ -65,6 +65,8 @@ def urls(galera: list[GaleraNode]) -> list[str]:
     """The URLs of an empty database, by each of the nodes."""
     name = f"empty_{next(_numbers)}"
     galera[0].execute(f"CREATE DATABASE {name}")
+    for node in galera[1:]:  # which apply it a little later
+        assert node.execute(f"SET SESSION wsrep_sync_wait = 1; SHOW DATABASES LIKE '{name}'")
     return [node.url(name) for node in galera]
 
 
