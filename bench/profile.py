@@ -32,6 +32,7 @@ PARTS = {
     "HTTP: the report": r"compat_rest/",
     "HTTP: the rest": r"uvicorn/protocols|app/http_protocol|app/connections",
 }
+REST = "event loop, and what is nobody's"
 # Of the innermost frame.
 LIBRARIES = {
     "SQLAlchemy": r"sqlalchemy/",
@@ -98,7 +99,10 @@ async def _print_parts(one: Load, port: int, pid: int) -> None:
     inner = Counter[Sequence[str]]()
     for stack, count in samples.items():
         inner[stack[-1:]] += count
-    _print("of the server process, by part, in %", _shares(samples, PARTS, "other loops"))
+    _print(
+        "of the server process, by part, in %",
+        _shares(samples, PARTS, "event loop, and what is nobody's"),
+    )
     _print("by library of the innermost frame, in %", _shares(inner, LIBRARIES, "Python's own"))
 
 
