@@ -33,8 +33,9 @@ from graph.types.audit import AuditEntry
 from graph.types.connections import Connection
 from graph.types.failures import Failure, find_failure
 from graph.types.figures import ActivityPoint, Summary
+from graph.types.finding import find_process, find_task
 from graph.types.node import Node
-from graph.types.nodes import Process, Task, Worker, find_process, find_task
+from graph.types.nodes import Process, Task, Worker
 from graph.types.pipelines import Pipeline
 from graph.types.rows import load_with_rows
 from graph.types.search import SEARCH, SearchConnection, search_all

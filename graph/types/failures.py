@@ -11,8 +11,9 @@ from graph.loaders import PageKey, StatisticsKey
 from graph.orders import PROCESSES_BY_DEFAULT
 from graph.types.audit import AUDIT_OF_NODE, AuditEntry, audit_of_node
 from graph.types.connections import Connection
+from graph.types.finding import find_pipeline, find_process
 from graph.types.node import Node
-from graph.types.nodes import Process, find_pipeline, find_process
+from graph.types.nodes import Process
 from graph.types.pipelines import Pipeline
 from graph.types.rows import load_with_rows
 from graph.types.statistics import OccurrencePoint

@@ -20,6 +20,7 @@ from graph.types import usual
 from graph.types.audit import AUDIT_OF_NODE, AuditEntry, audit_of_node
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts
+from graph.types.finding import find_pipeline, find_process, find_task
 from graph.types.node import (
     Node,
     TaskDefinition,
@@ -287,28 +288,3 @@ class Task(Node):
     @strawberry.field(description="0 while PENDING, up to now while RUNNING.")
     def runtime_seconds(self) -> float:
         return self.entity.runtime(datetime.now(UTC)) / MICROSECOND / 1e6
-
-
-async def find_pipeline(info: GraphInfo, id_: str) -> "Pipeline":
-    """The pipeline of a worker or a process."""
-    pipeline = await info.context.loaders.pipeline(id_)
-    assert pipeline is not None, "every worker has a pipeline"
-    from graph.types.pipelines import Pipeline
-
-    return Pipeline.of(pipeline)
-
-
-async def find_process(info: GraphInfo, id_: str) -> Process | None:
-    """The process, with what is asked of it."""
-    asked = details_asked(info)
-    process = await info.context.loaders.process(id_, details=asked > 0)
-    show_details(info, [process], asked)
-    return None if process is None else Process.of(process)
-
-
-async def find_task(info: GraphInfo, id_: str) -> Task | None:
-    """The task, with what is asked of it."""
-    asked = details_asked(info)
-    task = await info.context.loaders.task(id_, details=asked > 0)
-    show_details(info, [task], asked)
-    return None if task is None else Task.of(task)

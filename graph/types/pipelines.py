@@ -19,12 +19,9 @@ from graph.orders import (
 from graph.types.comparison import VersionComparison
 from graph.types.connections import Connection
 from graph.types.figures import ProcessCounts, WorkerCounts
+from graph.types.finding import find_process
 from graph.types.node import Node, TaskDefinition, define_tasks
-from graph.types.nodes import (
-    Process,
-    Worker,
-    find_process,
-)
+from graph.types.nodes import Process, Worker
 from graph.types.rows import load_with_rows
 from graph.types.statistics import (
     FlakyStep,
