@@ -31,6 +31,7 @@ class Form:
     # The values in their order: names, and what those have that are not given.
     names: Sequence[str]
     own: Values
+    processors: Processors
     row: Callable[[Sequence[Any]], Any]
     converters: Sequence[tuple[int, Convert]]
 
@@ -51,6 +52,7 @@ class Form:
             _LIST.sub("%s", compiled.string),
             list(compiled.positiontup or ()),
             own,
+            _processors(compiled, dialect),
             _make_row([column.key or "" for column in columns]),
             [(place, convert) for place, convert in enumerate(converters) if convert is not None],
         )
@@ -58,6 +60,9 @@ class Form:
     def text(self, values: Values, literal: Literal) -> str:
         """The statement with these values, of which a list is written as its parts."""
         given = {**self.own, **values}
+        for name, process in self.processors.items():
+            value = given[name]
+            given[name] = [*map(process, value)] if isinstance(value, list) else process(value)
         return self.template % tuple(_written(given[name], literal) for name in self.names)
 
     def convert(self, row: Sequence[Any]) -> Any:
@@ -72,7 +77,7 @@ class _Made:
     """Texts of statements that are made anew each time, known by what they consist of."""
 
     def __init__(self) -> None:
-        self._forms: OrderedDict[Any, tuple[SQLCompiler, Form, Processors]] = OrderedDict()
+        self._forms: OrderedDict[Any, tuple[SQLCompiler, Form]] = OrderedDict()
 
     def fill(self, statement: Select[Any], dialect: Dialect) -> tuple[Form, Values]:
         # Not public, but what SQLAlchemy's own cache of compiled statements does.
@@ -82,18 +87,14 @@ class _Made:
         if known is None:
             compiled = _compile(statement, dialect, cache_key=key)
             form = Form.of_compiled(statement, compiled, dialect, own={})
-            known = compiled, form, _processors(compiled, dialect)
+            known = compiled, form
             self._forms[key.key, dialect] = known
             if len(self._forms) > MADE_FORMS:
                 self._forms.popitem(last=False)
         else:
             self._forms.move_to_end((key.key, dialect))
-        compiled, form, processors = known
-        values = compiled.construct_params(extracted_parameters=key.bindparams)
-        for name, process in processors.items():
-            value = values[name]
-            values[name] = [*map(process, value)] if isinstance(value, list) else process(value)
-        return form, values
+        compiled, form = known
+        return form, compiled.construct_params(extracted_parameters=key.bindparams)
 
 
 form_of_made = _Made().fill

@@ -14,11 +14,14 @@ from sqlalchemy import bindparam, exists, insert, or_, select, true, union, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
+from db.lookups import fetch_each
+from db.writes import write_all
 from monitor.entities import Failure, FailureStatus
 from monitor.events import ChangeKind, Event
 from monitor.reading.failures import read_failures
 from monitor.slots import LONG_AGO
 from monitor.upkeep.telling import STEP_PIPELINES, Kind, is_due
+from monitor.upkeep.untold import Marks
 from monitor.writing.storing import encode_in_parts
 
 _failure = models.failures.c
@@ -39,11 +42,8 @@ _LOCK = (
     .order_by(_failure.id)
     .with_for_update()
 )
-_TAKE_MARKS = (
-    update(models.failure_figures)
-    .where(_figures.failure_id.in_(_IDS), _figures.untold == true())
-    .values(untold=False)
-)
+_MARKS = Marks(models.failure_figures, _figures.failure_id)
+_ADD_EVENTS = insert(models.outbox)
 _NOTE = (
     update(models.failures)
     .where(_failure.id == bindparam("of"))
@@ -60,14 +60,12 @@ _NOTE = (
 
 
 async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> int:
-    locked = (await connection.execute(_LOCK, {"ids": sorted(ids)})).all()
+    locked, marks = await fetch_each(connection, (_LOCK, {"ids": ids}), _MARKS.find(ids))
     # Another replica may have been first.
     due = {row.id: row for row in locked if is_due(row.told_at, now)}
-    if not due:
-        return 0
-    await connection.execute(_TAKE_MARKS, {"ids": sorted(due)})
+    states = await read_failures(connection, due, now) if due else {}
     notes, events = [], []
-    for id_, failure in (await read_failures(connection, due, now)).items():
+    for id_, failure in states.items():
         state = _told(failure)
         event = _event(due[id_].told, due[id_].moments, state, failure, now)
         if event is not None:
@@ -84,10 +82,9 @@ async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) 
                 "number": failure.revision + (event is not None),
             }
         )
-    if notes:
-        await connection.execute(_NOTE, notes)
-    for part in encode_in_parts(events) if events else ():
-        await connection.execute(insert(models.outbox), [{"events": part}])
+    told = [row for row in marks if row.failure_id in due]
+    parts = [{"events": part} for part in encode_in_parts(events)] if events else []
+    await write_all(connection, [(_NOTE, notes), (_ADD_EVENTS, parts), _MARKS.take(told)])
     return len(events)
 
 

@@ -2,8 +2,8 @@
 the last state.
 
 A transaction that changes figures of one marks them as untold. Whoever comes first of the
-replicas takes the mark away under the lock of the pipeline's row, and only then reads: what is
-committed later leaves a mark of its own. So after a crash, too, the last state is told.
+replicas finds the marks under the lock of the pipeline's row, and only then reads; marks whose rows
+were changed since stay (`monitor.upkeep.untold`). So after a crash, too, the last state is told.
 """
 
 import asyncio
@@ -32,13 +32,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.errors import is_conflict, is_unavailable, reason
+from db.lookups import fetch_each
 from db.session import Database
+from db.writes import write_all
 from monitor.entities import Pipeline
 from monitor.errors import Unavailable
 from monitor.events import ChangeKind, Event
 from monitor.reading.asking import reading
 from monitor.reading.pipelines import read_pipelines
 from monitor.upkeep.moments import Standing, list_moments
+from monitor.upkeep.untold import Marks
 from monitor.writing.storing import encode_in_parts
 from monitor.writing.tally import EVER
 
@@ -73,11 +76,8 @@ _LOCK = (
     .order_by(_pipeline.id)
     .with_for_update()
 )
-_TAKE_MARKS = (
-    update(models.pipeline_figures)
-    .where(_figures.pipeline_id.in_(_IDS), _figures.untold == true())
-    .values(untold=False)
-)
+_MARKS = Marks(models.pipeline_figures, _figures.pipeline_id)
+_ADD_EVENTS = insert(models.outbox)
 _EVER = (
     select(_figures.pipeline_id, *(func.sum(_figures[name]).label(name) for name in EVER.values()))
     .where(_figures.pipeline_id.in_(_IDS))
@@ -202,16 +202,15 @@ def _say(name: str, error: Exception) -> float:
 
 
 async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> int:
-    locked = (await connection.execute(_LOCK, {"ids": sorted(ids)})).all()
+    given = {"ids": ids}
+    # In this order: nothing that is missing in what is told is in a row whose mark is taken away.
+    locked, marks, sums = await fetch_each(
+        connection, (_LOCK, given), _MARKS.find(ids), (_EVER, given)
+    )
     # Another replica may have been first.
     due = {row.id: row.told for row in locked if is_due(row.told_at, now)}
-    if not due:
-        return 0
-    of_due = {"ids": sorted(due)}
-    await connection.execute(_TAKE_MARKS, of_due)
-    # First, so that nothing in the states that follow is missing in what is told next.
-    ever = {row.pipeline_id: dict(row._mapping) for row in await connection.execute(_EVER, of_due)}
-    states = await read_pipelines(connection, due)
+    ever = {row.pipeline_id: row._asdict() for row in sums}
+    states = await read_pipelines(connection, due) if due else {}
     notes, events = [], []
     for id_, pipeline in states.items():
         state = _told(pipeline, ever[id_])
@@ -227,10 +226,9 @@ async def _tell(connection: AsyncConnection, ids: Sequence[str], now: datetime) 
                 "number": pipeline.revision + (event is not None),
             }
         )
-    if notes:
-        await connection.execute(_NOTE, notes)
-    for part in encode_in_parts(events) if events else ():
-        await connection.execute(insert(models.outbox), [{"events": part}])
+    told = [row for row in marks if row.pipeline_id in due]
+    parts = [{"events": part} for part in encode_in_parts(events)] if events else []
+    await write_all(connection, [(_NOTE, notes), (_ADD_EVENTS, parts), _MARKS.take(told)])
     return len(events)
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -16,7 +17,7 @@ from monitor.entities import Pipeline, ProcessStatus, TaskDefinition, Worker
 from monitor.events import ChangeKind, Event
 from monitor.ids import pipeline_id
 from monitor.processes import end_process, start_process, take_back_process
-from monitor.reading.pipelines import find_pipelines
+from monitor.reading.pipelines import find_pipelines, read_pipelines
 from monitor.upkeep.counters import check_counters
 from monitor.upkeep.telling import Telling
 from monitor.workers import record_heartbeat
@@ -306,6 +307,31 @@ async def test_its_loop_outlives_what_goes_wrong(
         ChangeKind.UPDATED,
         await state(database, pipeline_id("garbled")),
     )
+
+
+async def test_who_reports_while_it_is_told_does_not_wait_and_is_told_next(
+    database: Database,
+    transactions: Transactions,
+    telling: Telling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = await register(transactions)
+    reported: list[asyncio.Task[str]] = []
+
+    async def read_and_report(*arguments: Any) -> dict[str, Pipeline]:
+        states = await read_pipelines(*arguments)
+        reported.append(asyncio.create_task(run(transactions, worker)))
+        if not database.is_sqlite:  # which has one lock for all
+            await reported[0]
+        return states
+
+    with monkeypatch.context() as patch:
+        patch.setattr("monitor.upkeep.telling.read_pipelines", read_and_report)
+        await telling.tell(NOW)
+    await reported[0]
+    assert [pipeline.succeeded for _, pipeline in await told(database)] == [0]
+    await telling.tell(NOW + SECOND)
+    assert [pipeline.succeeded for _, pipeline in await told(database)] == [0, 1]
 
 
 async def test_nothing_of_the_last_state_is_missed_while_replicas_write_and_tell(
