@@ -4,22 +4,29 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 
 from app.attempts import Attempts
 from app.connections import MAX_REQUEST_BYTES, STATISTICS, ConnectionStatistics
 from app.endpoints import add_endpoints
 from app.metrics import Metrics, RequestMetricsMiddleware
-from app.middleware import BodyLimitMiddleware, CallerMiddleware, DefectMiddleware
+from app.middleware import (
+    BodyLimitMiddleware,
+    CallerMiddleware,
+    DefectMiddleware,
+    answer_defect,
+)
 from app.server import FIGURES_FOLDER, end_with_parent
 from app.settings import Settings, ensure_token, load_settings
 from compat_rest.reports import ReportsMiddleware
@@ -56,6 +63,17 @@ logger = logging.getLogger(__name__)
 
 # All, so that GraphQL itself answers those it does not know.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Application(FastAPI):
+    """FastAPI, and around all its layers the short way of `reports`."""
+
+    def __init__(self, *, reports: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+        super().__init__(**options)
+        self._reports = reports
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self._reports(super().build_middleware_stack())
 
 
 def create_app_from_environment() -> FastAPI:
@@ -151,7 +169,7 @@ def create_app(
     attempts = Attempts()
     authenticator = Authenticator(ensure_token(settings), settings.read_token, attempts)
     rest = create_routes(monitor, authenticator)
-    app = FastAPI(
+    app = Application(
         title="Process Monitor",
         version="1.1",
         lifespan=lifespan,
@@ -170,8 +188,13 @@ def create_app(
             Middleware(DefectMiddleware),
             Middleware(CallerMiddleware),
             Middleware(BodyLimitMiddleware, limit=MAX_REQUEST_BYTES),
-            Middleware(ReportsMiddleware, routes=rest),
         ],
+        reports=partial(
+            ReportsMiddleware,
+            routes=rest,
+            observe=metrics.requests.observe,
+            defect=answer_defect,
+        ),
     )
     app.state.monitor = monitor
     engine = Engine(create_schema(), timeout_seconds=settings.request_timeout_seconds)

@@ -36,18 +36,33 @@ class DefectMiddleware:
 
         try:
             await self._app(scope, receive, watch)
-        except Exception:
+        except Exception as error:
             if scope["type"] not in ("http", "websocket"):
                 raise
-            error_id = secrets.token_hex(8)
-            logger.exception("unexpected error %s at %s", error_id, scope["path"])
+            error_id = _log_defect(scope["path"], error)
             if started:
                 return
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1011, "reason": error_id})
                 return
-            body = {"detail": f"Internal error; the log has it under {error_id}", "id": error_id}
-            await JSONResponse(body, 500)(scope, receive, send)
+            await _defect_response(error_id)(scope, receive, send)
+
+
+def answer_defect(path: str, error: Exception) -> JSONResponse:
+    """500 for what nobody expected, which gets into the log."""
+    return _defect_response(_log_defect(path, error))
+
+
+def _log_defect(path: str, error: Exception) -> str:
+    """The id under which the log has it."""
+    error_id = secrets.token_hex(8)
+    logger.error("unexpected error %s at %s", error_id, path, exc_info=error)
+    return error_id
+
+
+def _defect_response(error_id: str) -> JSONResponse:
+    body = {"detail": f"Internal error; the log has it under {error_id}", "id": error_id}
+    return JSONResponse(body, 500)
 
 
 class CallerMiddleware:

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from app.connections import HEAD_SECONDS, Connections
+from app.connections import Connections
 from app.protocols import protocols
 from app.supervision import Supervisor
 
@@ -41,7 +41,6 @@ def serving_options(
         # Uvicorn would believe whoever is on this machine.
         "proxy_headers": bool(trusted_proxies),
         "forwarded_allow_ips": list(trusted_proxies),
-        "timeout_keep_alive": HEAD_SECONDS,
         # A socket whose peer takes nothing is cut off within these two together.
         "ws_ping_interval": PING_INTERVAL_SECONDS,
         "ws_ping_timeout": PING_TIMEOUT_SECONDS,

@@ -57,8 +57,9 @@ def create_legacy_router(admit: Guard) -> APIRouter:
             handle = super().get_route_handler()
 
             async def handle_guarded(request: Request) -> Response:
+                address = request.client.host if request.client else ""
                 try:
-                    admit(request)
+                    admit(request.headers.get("authorization"), address)
                     return await handle(request)
                 except RequestValidationError as error:
                     return misfit_response(error.errors())
@@ -75,13 +76,12 @@ def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[Ba
     """The routes of `rest.md`, bound to this monitor."""
     write = monitor.transactions
 
-    def authenticate(request: Request) -> Principal:
-        token = bearer_token(request.headers.get("authorization"))
-        return authenticator.principal(token, request.client.host if request.client else "")
+    def authenticate(authorization: str | None, address: str) -> Principal:
+        return authenticator.principal(bearer_token(authorization), address)
 
-    anyone = create_legacy_router(lambda _: None)
+    anyone = create_legacy_router(lambda *_: None)
     readers = create_legacy_router(authenticate)
-    writers = create_legacy_router(lambda request: authenticate(request).require_write())
+    writers = create_legacy_router(lambda *of: authenticate(*of).require_write())
 
     @anyone.get("/version")
     async def version() -> Version:
