@@ -39,10 +39,6 @@ metadata = MetaData(
 )
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC instant with microseconds.
 
@@ -68,7 +64,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         # Not process_result_value, which SQLAlchemy wraps twice: a page has hundreds of instants.
-        parse = self.load_dialect_impl(dialect).result_processor(dialect, coltype) or _as_it_is
+        parse = self.load_dialect_impl(dialect).result_processor(dialect, coltype)
+        if parse is None:
+            # The driver makes whole instants (`db.peers`).
+            return None
 
         def process(value: Any) -> Any:
             if value is None:

@@ -5,10 +5,12 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncmy
-from asyncmy.constants import CR
+from asyncmy.constants import CR, FIELD_TYPE
+from asyncmy.converters import conversions, convert_datetime
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,6 +25,21 @@ _KEEPALIVE_INTERVAL_SECONDS = 5
 _UNACKNOWLEDGED_MILLISECONDS = 5_000
 
 
+def _instant(text: str) -> Any:
+    """A DATETIME, which is UTC in every session of ours, as an aware instant.
+
+    The driver takes it apart by a regular expression, which takes five times as long: a page has
+    hundreds of them.
+    """
+    try:
+        return datetime.fromisoformat(text + "+00:00")
+    except ValueError:  # MariaDB's zero date, say
+        return convert_datetime(text)
+
+
+_CONVERSIONS = {**conversions, FIELD_TYPE.DATETIME: _instant, FIELD_TYPE.TIMESTAMP: _instant}
+
+
 async def connect_mariadb(*, connect_timeout: int, **arguments: Any) -> Any:
     """A connection of the driver. Raises its OperationalError, whatever the reason.
 
@@ -31,7 +48,9 @@ async def connect_mariadb(*, connect_timeout: int, **arguments: Any) -> Any:
     """
     try:
         async with asyncio.timeout(connect_timeout):
-            connection = await asyncmy.connect(connect_timeout=connect_timeout, **arguments)
+            connection = await asyncmy.connect(
+                connect_timeout=connect_timeout, conv=_CONVERSIONS, **arguments
+            )
     except asyncmy.errors.Error:
         raise
     except Exception as error:

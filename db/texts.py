@@ -67,6 +67,8 @@ class Form:
 
     def convert(self, row: Sequence[Any]) -> Any:
         """The row as SQLAlchemy would give it: a tuple that has names."""
+        if not self.converters:
+            return self.row(row)
         values = list(row)
         for place, convert in self.converters:
             values[place] = convert(values[place])
