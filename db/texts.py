@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Dialect, Executable, Select
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -80,8 +81,16 @@ class _Made:
 
     def __init__(self) -> None:
         self._forms: OrderedDict[Any, tuple[SQLCompiler, Form]] = OrderedDict()
+        # Of statements that somebody keeps, to send them again.
+        self._filled: WeakKeyDictionary[Select[Any], tuple[Form, Values]] = WeakKeyDictionary()
 
     def fill(self, statement: Select[Any], dialect: Dialect) -> tuple[Form, Values]:
+        filled = self._filled.get(statement)
+        if filled is None:
+            filled = self._filled[statement] = self._fill(statement, dialect)
+        return filled
+
+    def _fill(self, statement: Select[Any], dialect: Dialect) -> tuple[Form, Values]:
         # Not public, but what SQLAlchemy's own cache of compiled statements does.
         key = statement._generate_cache_key()
         assert key is not None, "all its parts say what they consist of"

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Self, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -40,6 +41,8 @@ from monitor.reading.usual import Usual
 from monitor.reading.versions import find_versions
 
 F = TypeVar("F")
+K = TypeVar("K")
+L = TypeVar("L")
 R = TypeVar("R", Process, Task)
 T = TypeVar("T", Worker, Process)
 
@@ -72,34 +75,63 @@ class ActsKey:
     first: int
 
 
+def _loader(
+    load: Callable[[L, list[K]], Awaitable[Sequence[F | BaseException]]],
+) -> cached_property[DataLoader[K, F]]:
+    """Of the method that loads for many; made when it is first asked for: few operations need many
+    of them.
+    """
+    return cached_property(lambda loaders: DataLoader(partial(load, loaders)))
+
+
+def _loader_of_lists(
+    load: Callable[[L, list[Sequence[R]]], Awaitable[Sequence[F | BaseException]]],
+) -> cached_property[DataLoader[Sequence[R], F]]:
+    """The same for whole lists: a future for each row would take longer than its row."""
+    return cached_property(lambda loaders: DataLoader(partial(load, loaders), cache=False))
+
+
+def _statistics(
+    find: Callable[..., Awaitable[Mapping[Any, F]]],
+) -> cached_property[DataLoader[StatisticsKey, F]]:
+    """One call of `find(database, what it is of, *arguments)` for all with the same arguments."""
+
+    async def load(loaders: "Loaders", keys: list[StatisticsKey]) -> list[F | Exception]:
+        alike: dict[tuple[Hashable, ...], list[Hashable]] = {}
+        for key in keys:
+            alike.setdefault(key.arguments, []).append(key.of)
+        found: dict[StatisticsKey, F | Exception] = {}
+        for arguments, of in alike.items():
+            each: Mapping[Any, F | Exception]
+            try:
+                each = await find(loaders.database, of, *arguments)
+            except InvalidInput as refusal:
+                # Fields with other arguments are none the worse for it.
+                each = dict.fromkeys(of, refusal)
+            found |= {StatisticsKey(one, arguments): each[one] for one in of}
+        return [found[key] for key in keys]
+
+    return _loader(load)
+
+
+def _by_id(listing: Listing[R]) -> cached_property[DataLoader[str, R | None]]:
+    async def load(loaders: "RunLoaders", ids: list[str]) -> list[R | None]:
+        found = await find_by_ids(loaders.database, listing, ids, loaders.details)
+        return [found.get(id_) for id_ in ids]
+
+    return _loader(load)
+
+
 class Loaders:
     """The loaders of one operation; `details`: what all of them may read of these."""
 
     def __init__(self, database: Database, usual: Usual, details: Budget | None = None) -> None:
         self.details = details or Budget()
-        self._database = database
+        self.database = database
         self._usual = usual
         self._at_hand: dict[str, Entity] = {}
         self._without = RunLoaders(database, None)
         self._with: RunLoaders | None = None
-        self._workers = DataLoader(self._load_workers)
-        self._pipelines = DataLoader(self._load_pipelines)
-        self._failures = DataLoader(self._load_failures)
-        self.worker_pages = DataLoader(self._load_worker_pages)
-        self.runtimes = _statistics(database, find_runtimes)
-        self.runtimes_by_slot = _statistics(database, find_runtimes_by_slot)
-        self.steps = _statistics(database, find_steps)
-        self.versions = _statistics(database, find_versions)
-        self.comparisons = _statistics(database, compare_versions)
-        self.flaky_steps = _statistics(database, find_flaky_steps)
-        self.outcomes = _statistics(database, find_outcomes)
-        self.occurrences = _statistics(database, find_occurrences)
-        self.usual = DataLoader(self._load_usual)
-        self.left = DataLoader(self._load_left)
-        self.acts_on = DataLoader(self._load_acts_on)
-        self.subjects_of_act = DataLoader(self._load_subjects)
-        # Of whole lists of processes, by the ids of the workers.
-        self.workers_of = DataLoader(self._load_workers_of, cache=False)
 
     @classmethod
     def of(cls, monitor: Monitor, details: Budget | None = None) -> Self:
@@ -115,7 +147,7 @@ class Loaders:
         if not details:
             return self._without
         if self._with is None:
-            self._with = RunLoaders(self._database, self.details)
+            self._with = RunLoaders(self.database, self.details)
         return self._with
 
     async def worker(self, id_: str) -> Worker | None:
@@ -150,47 +182,64 @@ class Loaders:
             return at_hand
         return await self.runs(details=details).tasks.load(id_)
 
-    async def _load_workers(self, ids: list[str]) -> list[Worker | None]:
-        found = await find_by_ids(self._database, WORKERS, ids)
+    @_loader
+    async def _workers(self, ids: list[str]) -> list[Worker | None]:
+        found = await find_by_ids(self.database, WORKERS, ids)
         return [found.get(id_) for id_ in ids]
 
-    async def _load_pipelines(self, ids: list[str]) -> list[Pipeline | None]:
-        found = await find_pipelines(self._database, ids)
+    @_loader
+    async def _pipelines(self, ids: list[str]) -> list[Pipeline | None]:
+        found = await find_pipelines(self.database, ids)
         return [found.get(id_) for id_ in ids]
 
-    async def _load_failures(self, ids: list[str]) -> list[Failure | None]:
-        found = await find_failures(self._database, ids)
+    @_loader
+    async def _failures(self, ids: list[str]) -> list[Failure | None]:
+        found = await find_failures(self.database, ids)
         return [found.get(id_) for id_ in ids]
 
-    async def _load_worker_pages(self, keys: list[PageKey]) -> list[Page[Worker] | Exception]:
-        return await load_pages(self._database, WORKERS, keys, None)
+    @_loader
+    async def worker_pages(self, keys: list[PageKey]) -> list[Page[Worker] | Exception]:
+        return await load_pages(self.database, WORKERS, keys, None)
 
-    async def _load_workers_of(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Worker]]:
+    @_loader_of_lists
+    async def workers_of(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Worker]]:
+        """Of whole lists of processes, by the ids of the workers."""
         ids = {process.worker_id for processes in lists for process in processes}
-        found = await find_by_ids(self._database, WORKERS, ids)
+        found = await find_by_ids(self.database, WORKERS, ids)
         for worker in found.values():
             self._workers.prime(worker.id, worker)
         return [found] * len(lists)
 
-    async def _load_usual(self, steps: list[Step]) -> list[Runtimes | None]:
+    runtimes = _statistics(find_runtimes)
+    runtimes_by_slot = _statistics(find_runtimes_by_slot)
+    steps = _statistics(find_steps)
+    versions = _statistics(find_versions)
+    comparisons = _statistics(compare_versions)
+    flaky_steps = _statistics(find_flaky_steps)
+    outcomes = _statistics(find_outcomes)
+    occurrences = _statistics(find_occurrences)
+
+    @_loader
+    async def usual(self, steps: list[Step]) -> list[Runtimes | None]:
         found = await self._usual.find(steps)
         return [found.get(step) for step in steps]
 
-    async def _load_left(self, process_ids: list[str]) -> list[Sequence[Left]]:
-        found = await find_left(self._database, process_ids)
+    @_loader
+    async def left(self, process_ids: list[str]) -> list[Sequence[Left]]:
+        found = await find_left(self.database, process_ids)
         return [found[process_id] for process_id in process_ids]
 
-    async def _load_acts_on(self, keys: list[ActsKey]) -> list[list[Act]]:
+    @_loader
+    async def acts_on(self, keys: list[ActsKey]) -> list[list[Act]]:
         alike: dict[tuple[tuple[str, ...] | None, int], list[str]] = {}
         for key in keys:
             alike.setdefault((key.actions, key.first), []).append(key.subject_id)
-        found = {
-            kind: await list_acts_on(self._database, ids, *kind) for kind, ids in alike.items()
-        }
+        found = {kind: await list_acts_on(self.database, ids, *kind) for kind, ids in alike.items()}
         return [found[key.actions, key.first][key.subject_id] for key in keys]
 
-    async def _load_subjects(self, act_ids: list[str]) -> list[list[str]]:
-        found = await list_subjects(self._database, act_ids)
+    @_loader
+    async def subjects_of_act(self, act_ids: list[str]) -> list[list[str]]:
+        found = await list_subjects(self.database, act_ids)
         return [found[act_id] for act_id in act_ids]
 
 
@@ -198,67 +247,37 @@ class RunLoaders:
     """Of processes and tasks, all with details within this budget, or all without (None)."""
 
     def __init__(self, database: Database, details: Budget | None) -> None:
-        self._database = database
-        self._details = details
-        self.processes = self._by_id(PROCESSES)
-        self.tasks = self._by_id(TASKS)
-        self.tasks_of_process = DataLoader(self._load_tasks_of_processes)
-        self.first_task_of_process = DataLoader(self._load_first_tasks)
-        self.process_pages = DataLoader(self._load_process_pages)
-        # Of whole lists of processes: a future for each row would take longer than its row. The
-        # tasks last reported on, or first, by the ids of the processes.
-        self.current_tasks_of = DataLoader(self._load_current_tasks, cache=False)
+        self.database = database
+        self.details = details
 
-    def _by_id(self, listing: Listing[R]) -> DataLoader[str, R | None]:
-        async def load(ids: list[str]) -> list[R | None]:
-            found = await find_by_ids(self._database, listing, ids, self._details)
-            return [found.get(id_) for id_ in ids]
+    processes = _by_id(PROCESSES)
+    tasks = _by_id(TASKS)
 
-        return DataLoader(load)
-
-    async def _load_current_tasks(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Task]]:
+    @_loader_of_lists
+    async def current_tasks_of(self, lists: list[Sequence[Process]]) -> list[Mapping[str, Task]]:
+        """The tasks last reported on, or first, of whole lists of processes, by their ids."""
         processes = [process for list_ in lists for process in list_]
         reported = {p.current_task_id: p.id for p in processes if p.current_task_id is not None}
-        tasks = await find_by_ids(self._database, TASKS, reported, self._details)
+        tasks = await find_by_ids(self.database, TASKS, reported, self.details)
         found = {reported[id_]: task for id_, task in tasks.items()}
         waiting = [p.id for p in processes if p.current_task_id is None and p.task_count]
         if waiting:
-            found |= await find_first_tasks(self._database, waiting, self._details)
+            found |= await find_first_tasks(self.database, waiting, self.details)
         return [found] * len(lists)
 
-    async def _load_tasks_of_processes(self, ids: list[str]) -> list[Sequence[Task]]:
-        found = await list_tasks_by_process(self._database, ids, self._details)
+    @_loader
+    async def tasks_of_process(self, ids: list[str]) -> list[Sequence[Task]]:
+        found = await list_tasks_by_process(self.database, ids, self.details)
         return [found[id_] for id_ in ids]
 
-    async def _load_first_tasks(self, ids: list[str]) -> list[Task | None]:
-        found = await find_first_tasks(self._database, ids, self._details)
+    @_loader
+    async def first_task_of_process(self, ids: list[str]) -> list[Task | None]:
+        found = await find_first_tasks(self.database, ids, self.details)
         return [found.get(id_) for id_ in ids]
 
-    async def _load_process_pages(self, keys: list[PageKey]) -> list[Page[Process] | Exception]:
-        return await load_pages(self._database, PROCESSES, keys, self._details)
-
-
-def _statistics(
-    database: Database, find: Callable[..., Awaitable[Mapping[Any, F]]]
-) -> DataLoader[StatisticsKey, F]:
-    """One call of `find(database, what it is of, *arguments)` for all with the same arguments."""
-
-    async def load(keys: list[StatisticsKey]) -> list[F | Exception]:
-        alike: dict[tuple[Hashable, ...], list[Hashable]] = {}
-        for key in keys:
-            alike.setdefault(key.arguments, []).append(key.of)
-        found: dict[StatisticsKey, F | Exception] = {}
-        for arguments, of in alike.items():
-            each: Mapping[Any, F | Exception]
-            try:
-                each = await find(database, of, *arguments)
-            except InvalidInput as refusal:
-                # Fields with other arguments are none the worse for it.
-                each = dict.fromkeys(of, refusal)
-            found |= {StatisticsKey(one, arguments): each[one] for one in of}
-        return [found[key] for key in keys]
-
-    return DataLoader(load)
+    @_loader
+    async def process_pages(self, keys: list[PageKey]) -> list[Page[Process] | Exception]:
+        return await load_pages(self.database, PROCESSES, keys, self.details)
 
 
 async def load_pages(

@@ -12,7 +12,7 @@ from asyncio import Future
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
@@ -37,7 +37,7 @@ from strawberry import Schema
 
 from graph.context import Context
 from graph.execution.executor import ShortExecutor
-from graph.execution.limits import MAX_TOKENS, check_cost, check_document
+from graph.execution.limits import MAX_TOKENS, Bill, check_cost, check_document
 from graph.scalars import encode
 from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
 from monitor.feed.log import Cursor
@@ -66,6 +66,8 @@ class Prepared:
     errors: tuple[GraphQLError, ...]
     operations: Mapping[str | None, OperationType]
     asks_feed_cursor: bool = False
+    # What came of the cost of its operations, where no variables matter for that.
+    bills: dict[str | None, Bill] = field(default_factory=dict)
 
     def operation_type(self, name: str | None) -> OperationType | None:
         """Of the operation to run; None when the name does not say which."""
@@ -227,8 +229,13 @@ def _refuse(
     """The response to what cannot be run at all."""
     if prepared.document is None:
         return {"errors": [format_error(error) for error in prepared.errors]}
-    if errors := check_cost(schema, prepared.document, variables or {}, operation_name):
-        return {"errors": [format_error(error) for error in errors]}
+    bill = prepared.bills.get(operation_name)
+    if bill is None:
+        bill = check_cost(schema, prepared.document, variables or {}, operation_name)
+        if bill.lasting and operation_name in (None, *prepared.operations):
+            prepared.bills[operation_name] = bill
+    if bill.errors:
+        return {"errors": [format_error(error) for error in bill.errors]}
     return None
 
 

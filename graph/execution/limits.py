@@ -10,7 +10,7 @@ variables are known.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,30 +86,39 @@ def check_document(document: DocumentNode) -> list[GraphQLError]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What is wrong with the cost of an operation; `lasting`: with other variables, too."""
+
+    errors: Sequence[GraphQLError] = ()
+    lasting: bool = True
+
+
 def check_cost(
     schema: GraphQLSchema,
     document: DocumentNode,
     variables: Mapping[str, Any],
     operation_name: str | None,
-) -> list[GraphQLError]:
+) -> Bill:
     """An error when the operation of a valid document that is to run could return too much."""
+    lasting = True
     for operation in _operations_named(document, operation_name):
         root = schema.get_root_type(operation.operation)
         assert root is not None, "validated"
         meter = _CostMeter(schema, document, _with_defaults(operation, variables))
         cost = meter.measure(operation.selection_set, root)
+        lasting = lasting and not meter.asked_variables
         for what, value, limit in (
             ("objects", cost.nodes, MAX_NODES),
             ("values", cost.values, MAX_VALUES),
         ):
             if value > limit:
-                return [
-                    GraphQLError(
-                        f"The answer could have {value} {what}, at most {limit} are allowed: "
-                        "ask for smaller pages (first, last)"
-                    )
-                ]
-    return []
+                error = GraphQLError(
+                    f"The answer could have {value} {what}, at most {limit} are allowed: "
+                    "ask for smaller pages (first, last)"
+                )
+                return Bill([error], lasting)
+    return Bill(lasting=lasting)
 
 
 def _operations(document: DocumentNode) -> list[OperationDefinitionNode]:
@@ -212,6 +221,8 @@ class _CostMeter:
         self._fragments = _fragments(document)
         self._variables = variables
         self._measured: dict[str, Cost] = {}
+        # Whether a number was looked for among them.
+        self.asked_variables = False
 
     def measure(self, selection_set: SelectionSetNode, parent: GraphQLCompositeType) -> Cost:
         total = Cost()
@@ -274,6 +285,7 @@ class _CostMeter:
             case ListValueNode(values=values):
                 return len(values)
             case VariableNode(name=name):
+                self.asked_variables = True
                 match self._variables.get(name.value):
                     case int() | float() as number:
                         return max(int(number), 0)

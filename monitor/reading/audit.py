@@ -34,8 +34,8 @@ class AuditFilter:
 
     EVERY: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
-    subject_ids: Sequence[str] | None = None
-    actions: Sequence[str] | None = None
+    subject_ids: tuple[str, ...] | None = None
+    actions: tuple[str, ...] | None = None
     since: datetime | None = None
     until: datetime | None = None
     # No list of acts is asked for by their ids.
@@ -94,7 +94,7 @@ def acts_statement(matching: AuditFilter, request: PageRequest) -> Select[Any]:
 
 
 async def list_acts_on(
-    database: Database, subject_ids: Sequence[str], actions: Sequence[str] | None, first: int
+    database: Database, subject_ids: Sequence[str], actions: tuple[str, ...] | None, first: int
 ) -> dict[str, list[Act]]:
     """The newest acts on each of the subjects; one statement for up to 250 of them."""
     acts: dict[str, list[Act]] = {subject_id: [] for subject_id in subject_ids}
@@ -110,7 +110,7 @@ async def list_acts_on(
 
 
 def newest_statement(
-    subject_ids: Sequence[str], actions: Sequence[str] | None, first: int
+    subject_ids: Sequence[str], actions: tuple[str, ...] | None, first: int
 ) -> Select[Any]:
     """The newest acts on each of the subjects, and one more."""
     parts = [

@@ -59,6 +59,9 @@ class ListFilter(Protocol):
     def where(self) -> Condition:
         """The filter as SQL."""
 
+    def __hash__(self) -> int:
+        """Of equal filters the same: statements are kept by them."""
+
 
 class Filter(ListFilter, Protocol):
     """The same for what can be followed."""
@@ -90,7 +93,7 @@ class PipelineFilter:
 
     EVERY: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
-    ids: Sequence[str] | None = None
+    ids: tuple[str, ...] | None = None
     name_contains: str | None = None
     failing: bool | None = None
     running: bool | None = None
@@ -136,9 +139,9 @@ class WorkerFilter:
 
     EVERY: ClassVar = {"liveness": tuple(Liveness)}
 
-    ids: Sequence[str] | None = None
-    pipeline_ids: Sequence[str] | None = None
-    liveness: Sequence[Liveness] | None = None
+    ids: tuple[str, ...] | None = None
+    pipeline_ids: tuple[str, ...] | None = None
+    liveness: tuple[Liveness, ...] | None = None
     name_contains: str | None = None
 
     @property
@@ -181,12 +184,12 @@ class ProcessFilter:
 
     EVERY: ClassVar = {"status": tuple(ProcessStatus)}
 
-    ids: Sequence[str] | None = None
-    pipeline_ids: Sequence[str] | None = None
-    worker_ids: Sequence[str] | None = None
-    failure_ids: Sequence[str] | None = None
-    versions: Sequence[str] | None = None
-    status: Sequence[ProcessStatus] | None = None
+    ids: tuple[str, ...] | None = None
+    pipeline_ids: tuple[str, ...] | None = None
+    worker_ids: tuple[str, ...] | None = None
+    failure_ids: tuple[str, ...] | None = None
+    versions: tuple[str, ...] | None = None
+    status: tuple[ProcessStatus, ...] | None = None
     stalled: bool | None = None
     started_after: datetime | None = None
     started_before: datetime | None = None
@@ -246,11 +249,11 @@ class TaskFilter:
 
     EVERY: ClassVar = {"status": tuple(TaskStatus)}
 
-    ids: Sequence[str] | None = None
-    pipeline_ids: Sequence[str] | None = None
-    worker_ids: Sequence[str] | None = None
-    process_ids: Sequence[str] | None = None
-    status: Sequence[TaskStatus] | None = None
+    ids: tuple[str, ...] | None = None
+    pipeline_ids: tuple[str, ...] | None = None
+    worker_ids: tuple[str, ...] | None = None
+    process_ids: tuple[str, ...] | None = None
+    status: tuple[TaskStatus, ...] | None = None
     name_contains: str | None = None
 
     @property

@@ -93,7 +93,8 @@ class Page(Generic[T]):
     has_previous: bool
 
 
-@dataclass(frozen=True, slots=True)
+# Each is one of its own.
+@dataclass(frozen=True, slots=True, eq=False)
 class Listing(Generic[T]):
     """What can be listed: its columns, how a row becomes an entity, and the orders it has."""
 

@@ -8,6 +8,7 @@ they are more than that.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Select, bindparam, select, union_all
@@ -88,6 +89,8 @@ def _by_id(listing: Listing[Any]) -> Select[Any]:
     return select(*listing.columns).where(listing.id.in_(_IDS))
 
 
+# Statements of first pages that are kept.
+BEGINNINGS = 200
 # Built once: SQLAlchemy then finds their compiled form without looking at their parts.
 # By whether there are details.
 _BY_ID = {
@@ -180,6 +183,16 @@ def page_statement(
     So it reads as many rows as it shows, per value, where one statement would sort all that match.
     Raises InvalidInput for a size or cursor that cannot be.
     """
+    if request.after is None and request.before is None:
+        return _beginning(listing, matching, order, request)
+    return united(listing, page_parts(listing, matching, order, request), order, request)
+
+
+@lru_cache(maxsize=BEGINNINGS)
+def _beginning(
+    listing: Listing[Any], matching: ListFilter, order: Order, request: PageRequest
+) -> Select[Any]:
+    """The same for the pages that everybody asks for, again and again."""
     return united(listing, page_parts(listing, matching, order, request), order, request)
 
 

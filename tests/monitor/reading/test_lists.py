@@ -51,7 +51,7 @@ async def test_pages_of_several_values_have_everything_once_in_order(
     await seed_history(database, processes=150, workers=4, random=Random(1))
     known = await all_processes(database)
     workers = sorted({process.worker_id for process in known})[1:]
-    matching = ProcessFilter(worker_ids=[*workers, workers[0]], status=STATUSES)
+    matching = ProcessFilter(worker_ids=(*workers, workers[0]), status=STATUSES)
     order = Order("STARTED_AT", direction)
     pages = [page async for page in walk(database, matching, order, backwards=backwards)]
     if backwards:
@@ -73,7 +73,7 @@ async def test_a_page_of_two_workers_reads_what_it_shows_and_not_their_history(
     await migrate(database)
     await seed_history(database, processes=6_000, workers=60, random=Random(2))
     workers = sorted({process.worker_id for process in await all_processes(database)})
-    matching = ProcessFilter(worker_ids=workers[:2])
+    matching = ProcessFilter(worker_ids=tuple(workers[:2]))
     order = Order("STARTED_AT", Direction.DESC)
     statement = page_statement(PROCESSES, matching, order, PageRequest(first=SIZE))
     async with database.reading() as connection:

@@ -148,7 +148,7 @@ async def test_what_was_told_is_told_as_left_no_more(watched: Watched) -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        lambda id_: PipelineFilter(ids=[id_]),
+        lambda id_: PipelineFilter(ids=(id_,)),
         lambda _: PipelineFilter(name_contains="WORK"),
         lambda _: PipelineFilter(),
     ],
@@ -162,5 +162,5 @@ async def test_of_who_looks_at_nothing_that_changes_it_never_leaves(
     await watched.fail()
     event = await watched.tell()
     assert told_as(told(event.entity.id), event) is UPDATED
-    assert told_as(PipelineFilter(ids=["pipeline_x"], running=True), event) is None
+    assert told_as(PipelineFilter(ids=("pipeline_x",), running=True), event) is None
     assert told_as(PipelineFilter(name_contains="x", running=True), event) is None
