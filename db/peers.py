@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 # Reports are answered within 3 s: a server that takes longer to greet is not there.
 CONNECT_SECONDS = 1
+# Later than max_statement_time: cuts off only a server that does not answer at all.
+ANSWER_SECONDS = 12
 _PING_SECONDS = 0.5
 # What sits in between forgets connections that are idle for some minutes; these are not.
 _KEEPALIVE_IDLE_SECONDS = 30
@@ -40,6 +42,24 @@ def _instant(text: str) -> Any:
 _CONVERSIONS = {**conversions, FIELD_TYPE.DATETIME: _instant, FIELD_TYPE.TIMESTAMP: _instant}
 
 
+_Driver: Any = asyncmy.Connection
+
+
+class _Connection(_Driver):  # type: ignore[misc]  # whose types have nothing that is private
+    """Waits for an answer for so long and no longer.
+
+    The driver's own `read_timeout` makes a task for each time that it waits.
+    """
+
+    async def _fill_buffer(self, need: int) -> None:
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(ANSWER_SECONDS, self._transport.abort)
+        try:
+            await super()._fill_buffer(need)
+        finally:
+            alarm.cancel()
+
+
 async def connect_mariadb(*, connect_timeout: int, **arguments: Any) -> Any:
     """A connection of the driver. Raises its OperationalError, whatever the reason.
 
@@ -48,9 +68,10 @@ async def connect_mariadb(*, connect_timeout: int, **arguments: Any) -> Any:
     """
     try:
         async with asyncio.timeout(connect_timeout):
-            connection = await asyncmy.connect(
+            connection = _Connection(
                 connect_timeout=connect_timeout, conv=_CONVERSIONS, **arguments
             )
+            await connection.connect()
     except asyncmy.errors.Error:
         raise
     except Exception as error:

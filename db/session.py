@@ -171,8 +171,6 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
             "async_creator_fn": connect_mariadb,
             "init_command": _MARIADB_SESSION,
             "connect_timeout": CONNECT_SECONDS,
-            # Later than max_statement_time: cuts off only a server that does not answer at all.
-            "read_timeout": 12,
         },
     )
     read_causally(engine)

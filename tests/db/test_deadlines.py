@@ -2,8 +2,11 @@
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from db.deadlines import TooSlow, fetch_within
+from db.driver import send
+from db.errors import DatabaseUnavailable, is_unavailable
 from db.session import Database
 
 ENDLESS = {
@@ -35,3 +38,20 @@ async def test_what_is_in_time_is_answered_and_nothing_else_is_limited(database:
         if not database.is_sqlite:
             limit = await connection.scalar(text("SELECT @@max_statement_time"))
             assert float(limit) == 10
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+async def test_a_server_that_does_not_answer_is_not_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.peers.ANSWER_SECONDS", 0.2)
+    with pytest.raises(DatabaseUnavailable):
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT SLEEP(9)"))
+    with pytest.raises(OperationalError) as raised:
+        async with database.writing() as connection:
+            await send(connection, ["SELECT SLEEP(9)"])
+    assert is_unavailable(raised.value)
+    monkeypatch.undo()
+    async with database.reading() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
