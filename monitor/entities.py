@@ -1,10 +1,12 @@
 """What is monitored. Immutable: a change is a new object with a higher revision."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
-from typing import Final, Literal
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 MICROSECOND = timedelta(microseconds=1)
 # What has run for no longer than this is not in overtime, however little is usual.
@@ -255,3 +257,26 @@ class Failure:
 
 
 Entity = Pipeline | Worker | Process | Task | Failure
+
+
+E = TypeVar("E")
+
+if TYPE_CHECKING:
+    evolve = replace
+else:
+
+    def evolve(entity: E, **changes: Any) -> E:
+        """As `dataclasses.replace`, in half of its time: every report makes some of these."""
+        get_all, setters = _slots(type(entity))
+        new = object.__new__(type(entity))
+        for set_, value in zip(setters.values(), get_all(entity), strict=True):
+            set_(new, value)
+        for name, value in changes.items():
+            setters[name](new, value)
+        return new
+
+
+@cache
+def _slots(type_: type[Any]) -> tuple[Callable[[Any], tuple[Any, ...]], Mapping[str, Any]]:
+    names = [field.name for field in fields(type_)]
+    return attrgetter(*names), {name: getattr(type_, name).__set__ for name in names}

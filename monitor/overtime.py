@@ -1,11 +1,11 @@
 """Overtime: processes and steps that run for longer than they usually do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from monitor.entities import Process, ProcessStatus, Task, TaskStatus
+from monitor.entities import Process, ProcessStatus, Task, TaskStatus, evolve
 from monitor.errors import TaskNotFound
 from monitor.writing.loading import Needs
 from monitor.writing.operation import operation
@@ -57,7 +57,7 @@ def _judge(tx: Transaction, found: R, look: Look, *, runs: bool) -> bool:
     if found.overtime_due_at != look.due_at:
         return False
     overtime = runs and (look.overtime or found.overtime)
-    after = replace(found, overtime=overtime, overtime_due_at=look.again_at if runs else None)
+    after = evolve(found, overtime=overtime, overtime_due_at=look.again_at if runs else None)
     if overtime is found.overtime:
         tx.keep(after)
     else:

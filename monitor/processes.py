@@ -1,11 +1,10 @@
 """Processes: one run of a worker's steps, from its start to its end, and to its removal."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from monitor.acts import summary_of_end
-from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, Worker
+from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, Worker, evolve
 from monitor.errors import Conflict, InvalidInput
 from monitor.limits import check_details
 from monitor.starts import open_process, process_meant
@@ -82,7 +81,7 @@ def _without(worker: Worker, process: Process) -> Worker:
     runtime = 0
     if process.ended_at is not None:
         runtime = process.runtime(process.ended_at) // MICROSECOND
-    return replace(
+    return evolve(
         worker,
         running=worker.running - (process.status is ProcessStatus.RUNNING),
         succeeded=worker.succeeded - (process.status is ProcessStatus.SUCCESS),
@@ -147,7 +146,7 @@ def group_failed(tx: Transaction, *, process_ids: Sequence[str]) -> int:
             tx.failures.note_text(process, details, process.ended_at)
             continue
         failure_id = tx.failures.note(process, details, process.ended_at)
-        tx.keep(replace(process, failure_id=failure_id))
+        tx.keep(evolve(process, failure_id=failure_id))
     return len(failed)
 
 
@@ -161,7 +160,7 @@ def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str 
     ended_at = max(tx.now, process.updated_at)
     failed = status is ProcessStatus.ERROR
     process = tx.update(
-        replace(
+        evolve(
             process,
             status=status,
             stalled=False,
@@ -175,7 +174,7 @@ def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str 
     )
     worker = tx.worker(process.worker_id)
     tx.update(
-        replace(
+        evolve(
             worker,
             running=worker.running - 1,
             succeeded=worker.succeeded + (not failed),

@@ -5,8 +5,6 @@ is started in a process that ended belongs to another one: the successor, which 
 the worker knowing, or is opened now. While the successor runs, it is what the old ids mean.
 """
 
-from dataclasses import replace
-
 from monitor.entities import (
     OVERTIME_AT_LEAST,
     Process,
@@ -14,6 +12,7 @@ from monitor.entities import (
     Task,
     TaskStatus,
     Worker,
+    evolve,
 )
 from monitor.ids import new_id
 from monitor.writing.transaction import Transaction
@@ -64,7 +63,7 @@ def open_process(
         )
         for position, definition in enumerate(worker.task_definitions, start=1)
     ]
-    tx.update(replace(worker, running=worker.running + 1))
+    tx.update(evolve(worker, running=worker.running + 1))
     tx.count(worker.pipeline_id, running=1)
     tx.note_start(process)
     return process, tasks
@@ -97,8 +96,8 @@ def _recover(tx: Transaction, process: Process) -> Process:
     waiting = [p for p in tx.running_processes(process.worker_id) if not p.reported]
     if waiting:
         newest = max(waiting, key=lambda p: (p.started_at, p.id))
-        successor = tx.update(replace(newest, recovered=True))
+        successor = tx.update(evolve(newest, recovered=True))
     else:
         successor, _ = open_process(tx, tx.worker(process.worker_id), recovered=True)
-    tx.keep(replace(process, successor_id=successor.id))
+    tx.keep(evolve(process, successor_id=successor.id))
     return successor

@@ -1,9 +1,9 @@
 """Tasks: what is reported on the steps of a process."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from monitor.entities import OVERTIME_AT_LEAST, Task, TaskStatus
+from monitor.entities import OVERTIME_AT_LEAST, Task, TaskStatus, evolve
 from monitor.errors import InvalidInput
 from monitor.limits import TASK_UPDATES, check_details
 from monitor.starts import task_meant
@@ -66,7 +66,7 @@ def _apply(tx: Transaction, update: TaskUpdate) -> Task:
     process = tx.process(before.process_id)
     tx.note_task(before, after, process.version)
     tx.update(
-        replace(
+        evolve(
             process,
             current_task_id=after.id,
             ended_task_count=process.ended_task_count + after.status.ended - before.status.ended,
@@ -79,16 +79,16 @@ def _apply(tx: Transaction, update: TaskUpdate) -> Task:
 def _reported(task: Task, update: TaskUpdate, tx: Transaction) -> Task:
     now = max(tx.now, task.updated_at)
     details = task.details if update.details is None else update.details
-    changed = replace(task, status=update.status, details=details, updated_at=now)
+    changed = evolve(task, status=update.status, details=details, updated_at=now)
     match update.status:
         case _ if task.status is update.status and task.status is not TaskStatus.PENDING:
             return changed  # said again: the first start counts, and the first end
         case TaskStatus.PENDING:
-            return replace(
+            return evolve(
                 changed, started_at=None, ended_at=None, overtime=False, overtime_due_at=None
             )
         case TaskStatus.RUNNING:
-            return replace(
+            return evolve(
                 changed,
                 started_at=now,
                 ended_at=None,
@@ -97,4 +97,4 @@ def _reported(task: Task, update: TaskUpdate, tx: Transaction) -> Task:
                 overtime_due_at=now + OVERTIME_AT_LEAST,
             )
         case _:
-            return replace(changed, ended_at=now, overtime=False, overtime_due_at=None)
+            return evolve(changed, ended_at=now, overtime=False, overtime_due_at=None)

@@ -1,10 +1,10 @@
 """Workers: registering, signs of life, falling silent, being archived."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.entities import Liveness, TaskDefinition, Worker
+from monitor.entities import Liveness, TaskDefinition, Worker, evolve
 from monitor.ids import new_id, pipeline_id
 from monitor.limits import NAME_LENGTH, VERSION_LENGTH, check_task_definitions, check_text
 from monitor.writing.loading import Needs
@@ -59,7 +59,7 @@ def record_heartbeat(tx: Transaction, *, worker_id: str) -> Worker:
     tx.see(worker_id)
     worker = tx.worker(worker_id)
     if not worker.sends_heartbeats:
-        tx.keep(replace(worker, sends_heartbeats=True))
+        tx.keep(evolve(worker, sends_heartbeats=True))
     return tx.worker(worker_id)
 
 
@@ -121,7 +121,7 @@ def judge_silence(
             continue
         if not silence.is_too_long(now):
             quiet_since = silence.since + silence.allowed - limit
-            worker = replace(worker, quiet_since=quiet_since, liveness_reason=silence.reason)
+            worker = evolve(worker, quiet_since=quiet_since, liveness_reason=silence.reason)
             tx.keep(worker)
             judged.append(worker)
         elif worker.sends_heartbeats or worker.running:

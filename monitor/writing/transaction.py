@@ -5,14 +5,13 @@ changed is written afterwards (`storing`). Operations in between are plain funct
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.writes import Write
-from monitor.entities import Entity, Liveness, Process, Task, Worker
+from monitor.entities import Entity, Liveness, Process, Task, Worker, evolve
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
 from monitor.writing.audit import Audit
@@ -116,7 +115,7 @@ class Transaction:
 
         Of an archived worker nobody is told, but that it is REMOVED, and CREATED when it is back.
         """
-        changed = replace(entity, revision=entity.revision + 1)
+        changed = evolve(entity, revision=entity.revision + 1)
         before = self._keep(changed)
         if kind is not ChangeKind.UPDATED:
             self._events.append(Event(kind, self.now, changed))
@@ -139,7 +138,7 @@ class Transaction:
                 self._tally.note_task_end(task, process.version, -1)
         gone: list[Process | Task] = [*tasks, process]
         for entity in gone:
-            last = replace(entity, details=None, revision=entity.revision + 1)
+            last = evolve(entity, details=None, revision=entity.revision + 1)
             self._events.append(Event(ChangeKind.REMOVED, self.now, last))
 
     def see(self, worker_id: str) -> None:
@@ -150,7 +149,7 @@ class Transaction:
         worker = self._held.workers.get(worker_id)
         if worker is None:
             return
-        seen = replace(
+        seen = evolve(
             worker,
             last_seen_at=max(self.now, worker.last_seen_at),
             quiet_since=max(self.now, worker.last_seen_at),
@@ -164,7 +163,7 @@ class Transaction:
 
     def _revive(self, silent: Worker, seen: Worker) -> None:
         kind = ChangeKind.CREATED if silent.archived else ChangeKind.UPDATED
-        self.update(replace(seen, liveness=Liveness.ALIVE, archived=False), kind)
+        self.update(evolve(seen, liveness=Liveness.ALIVE, archived=False), kind)
         self._tally.note_seen(seen)
         self.count(silent.pipeline_id, workers_alive=1)
         if not silent.archived:
@@ -177,18 +176,18 @@ class Transaction:
         self.count(worker.pipeline_id, **counters)
         if liveness is Liveness.LOST:
             self.mark_stalled(worker.id, stalled=True)
-        return self.update(replace(worker, liveness=liveness, liveness_reason=reason))
+        return self.update(evolve(worker, liveness=liveness, liveness_reason=reason))
 
     def archive(self, worker: Worker) -> Worker:
         """Takes a worker that is not ALIVE out of lists and figures."""
         self.count(worker.pipeline_id, **{_COUNTERS[worker.liveness]: -1})
-        return self.update(replace(worker, archived=True), ChangeKind.REMOVED)
+        return self.update(evolve(worker, archived=True), ChangeKind.REMOVED)
 
     def mark_stalled(self, worker_id: str, *, stalled: bool) -> None:
         """Sets `stalled` of the worker's running processes."""
         for process in self.running_processes(worker_id):
             if process.stalled != stalled:
-                self.update(replace(process, stalled=stalled))
+                self.update(evolve(process, stalled=stalled))
                 self.count(process.pipeline_id, stalled=1 if stalled else -1)
 
     def touch(self) -> None:
