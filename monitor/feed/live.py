@@ -17,6 +17,8 @@ from monitor.feed.log import Cursor, Entry, Feed, Position
 logger = logging.getLogger(__name__)
 
 _BACKOFF_SECONDS = 0.25
+# What nobody listens to is read a little later, and more of it at a time.
+UNHEARD_SECONDS = 0.02
 # What is kept decoded, so that those who lag a little, or poll, do not all read the log.
 RECENT_BATCHES = 1_000
 RECENT_BYTES = 8 * 1024 * 1024
@@ -141,11 +143,17 @@ class Live:
         for entry in entries:
             self._take(entry)
             await asyncio.sleep(0)  # a long backlog must not hold up everybody else
+        if entries and not self._is_heard:
+            await asyncio.sleep(UNHEARD_SECONDS)
+
+    @property
+    def _is_heard(self) -> bool:
+        return any(listener.listens for listener in self.listeners)
 
     def _take(self, entry: Entry) -> None:
         batch = Batch(self.now(), entry)
         try:
-            if any(listener.listens for listener in self.listeners):
+            if self._is_heard:
                 _ = batch.events
         except Exception:
             # Of a version to come, say. To stop here would end the feed for all, and to go on would
