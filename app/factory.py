@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.attempts import Attempts
 from app.connections import MAX_REQUEST_BYTES, STATISTICS, ConnectionStatistics
@@ -66,14 +66,14 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Application(FastAPI):
-    """FastAPI, and around all its layers the short way of `reports`."""
+    """FastAPI, and around all of it the short way of `reports`."""
 
     def __init__(self, *, reports: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
         super().__init__(**options)
-        self._reports = reports
+        self._serve = reports(super().__call__)
 
-    def build_middleware_stack(self) -> ASGIApp:
-        return self._reports(super().build_middleware_stack())
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
 
 
 def create_app_from_environment() -> FastAPI:
@@ -176,6 +176,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # Asked about with each request, and what it tells has in it what people report.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(RequestMetricsMiddleware, requests=metrics.requests),
             Middleware(
