@@ -5,7 +5,8 @@ SQLAlchemy twice as much as through the driver alone. So what a transaction read
 message, and what it writes in another.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -51,16 +52,34 @@ async def send(connection: AsyncConnection, statements: Iterable[str]) -> list[S
     without the statement, which has in it what people report.
     """
     answers: list[Sequence[Any]] = []
-    try:
+    async with _failing(connection):
         cursor = _driver(connection).cursor()
         for message in _messages(statements):
             await cursor.execute(message)
             answers.append(await cursor.fetchall())
             while await cursor.nextset():
                 answers.append(await cursor.fetchall())
+    return answers
+
+
+async def commit(connection: AsyncConnection) -> None:
+    """COMMIT, where SQLAlchemy knows of no transaction. Raises as `send`."""
+    async with _failing(connection):
+        await _driver(connection).commit()
+
+
+async def rollback(connection: AsyncConnection) -> None:
+    """ROLLBACK, likewise."""
+    async with _failing(connection):
+        await _driver(connection).rollback()
+
+
+@asynccontextmanager
+async def _failing(connection: AsyncConnection) -> AsyncIterator[None]:
+    try:
+        yield
     except BaseException as error:  # noqa: BLE001 — raised again, or what stands for it
         await connection.run_sync(_fail, error)
-    return answers
 
 
 def _driver(connection: AsyncConnection) -> Any:

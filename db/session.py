@@ -3,18 +3,24 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncTransaction,
+    create_async_engine,
+)
 
 from db.cluster import read_causally
 from db.deadlines import SECONDS
 from db.errors import CommitUnknown, DatabaseUnavailable, is_unavailable, reason
 from db.peers import CONNECT_SECONDS, connect_mariadb, ping_after_idling
+from db.transactions import Spares, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +67,7 @@ class Database:
         self.write_engine = create(self.url, None if self.is_sqlite else "READ COMMITTED")
         for engine in (self.read_engine, self.write_engine):
             _distrust_what_the_driver_does_not_know(engine)
+        self.spares = Spares(self.write_engine)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -83,8 +90,8 @@ class Database:
             with _cancelled_first():
                 async with (
                     asyncio.timeout_at(limits.statements) as clock,
-                    self.write_engine.connect() as connection,
-                    connection.begin() as transaction,
+                    self._connection() as connection,
+                    self._transaction(connection) as transaction,
                 ):
                     yield connection
                     if clock.expired():  # and who was cancelled went on
@@ -106,7 +113,14 @@ class Database:
             else:
                 raise
 
+    def _connection(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self.write_engine.connect() if self.is_sqlite else self.spares.connection()
+
+    def _transaction(self, connection: AsyncConnection) -> Transaction | AsyncTransaction:
+        return connection.begin() if self.is_sqlite else Transaction(connection)
+
     async def close(self) -> None:
+        await self.spares.close()
         await self.read_engine.dispose()
         await self.write_engine.dispose()
 

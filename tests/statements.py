@@ -51,6 +51,10 @@ def noting_statements_to(
     engines = [engine.sync_engine for engine in sending]
     for engine in engines:
         event.listen(engine, name, listener)
+    if not (reads or database.is_sqlite):
+        for connection in database.spares:
+            assert connection.sync_connection is not None
+            listener(connection.sync_connection.connection)
     yield
     for engine in engines:
         event.remove(engine, name, listener)

@@ -23,8 +23,9 @@ pytestmark = pytest.mark.in_time
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 
 
-def take_for_idle(database: Database) -> None:
+def take_for_idle(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connections for writing have been lying there for an hour."""
+    monkeypatch.setattr("db.transactions.SPARE_SECONDS", 0)
 
     @event.listens_for(database.write_engine.sync_engine, "checkout", insert=True)
     def age(_: object, record: Any, __: object) -> None:
@@ -59,11 +60,11 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed_by_w
 
 @ON_MARIADB
 async def test_connections_that_were_forgotten_on_the_way_while_idle_are_not_noticed_by_workers(
-    proxy: Proxy, proxied: Database, database: Database
+    proxy: Proxy, proxied: Database, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transactions = replica(proxied)
     worker = await register(transactions)
-    take_for_idle(proxied)
+    take_for_idle(proxied, monkeypatch)
     proxy.forget_all()
     async with in_time():
         process, _ = await transactions.run(start_process, worker_id=worker.id)
