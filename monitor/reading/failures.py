@@ -114,9 +114,9 @@ class FailureFilter:
 
     EVERY: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
-    ids: Sequence[str] | None = None
-    pipeline_ids: Sequence[str] | None = None
-    status: Sequence[FailureStatus] | None = None
+    ids: tuple[str, ...] | None = None
+    pipeline_ids: tuple[str, ...] | None = None
+    status: tuple[FailureStatus, ...] | None = None
     title_contains: str | None = None
     first_seen_since: datetime | None = None
     first_seen_before: datetime | None = None

@@ -115,9 +115,9 @@ async def test_when_failures_were_seen_is_read_by_their_ids(
         assert await _whole_tables(connection, statement.params(ids=ids)) == []
 
 
-@pytest.mark.parametrize("of", [None, [pipeline_id("7")]])
+@pytest.mark.parametrize("of", [None, (pipeline_id("7"),)])
 async def test_new_failures_are_found_by_when_they_were_first_seen(
-    history: Database, of: list[str] | None
+    history: Database, of: tuple[str, ...] | None
 ) -> None:
     new = FailureFilter(pipeline_ids=of, first_seen_since=NOW - timedelta(hours=24))
     order = Order("FIRST_SEEN_AT", Direction.DESC)
@@ -140,10 +140,10 @@ ORDERS = [Order(field, way) for field in FAILURES_LISTED.orders for way in Direc
 
 
 @pytest.mark.parametrize("status", FailureStatus)
-@pytest.mark.parametrize("of", [None, [pipeline_id("7")]], ids=["all", "one pipeline"])
+@pytest.mark.parametrize("of", [None, (pipeline_id("7"),)], ids=["all", "one pipeline"])
 @pytest.mark.parametrize("beyond", [False, True], ids=["first", "next"])
 async def test_failures_of_a_status_are_found_by_an_index_in_their_order(
-    history: Database, status: FailureStatus, of: list[str] | None, beyond: bool
+    history: Database, status: FailureStatus, of: tuple[str, ...] | None, beyond: bool
 ) -> None:
     given = {"of pipeline": of, "status": status}
     for order in ORDERS:

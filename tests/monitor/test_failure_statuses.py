@@ -233,7 +233,7 @@ async def test_pages_have_what_was_told_and_what_was_not_in_one_order(
     assert set((await in_rows(database)).values()) == set(FailureStatus)
     order = Order(field, direction)
     seen: list[Failure] = []
-    matching = FailureFilter(status=(REGRESSED, OPEN), pipeline_ids=[worker.pipeline_id])
+    matching = FailureFilter(status=(REGRESSED, OPEN), pipeline_ids=(worker.pipeline_id,))
     whole = await list_failures(database, matching, order, PageRequest())
     page = await list_failures(database, matching, order, PageRequest(first=3))
     while True:
