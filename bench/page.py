@@ -1,0 +1,175 @@
+"""How soon a browser shows the first rows of the dashboard, at 5,000 pipelines."""
+
+import asyncio
+import statistics
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from playwright.async_api import BrowserContext, Page, async_playwright
+
+from app.seeding import WORKERS_OF_A_PIPELINE, seed_history
+from bench.parts import TOKEN, Parts
+from bench.report import Figure, say
+from db.migrate import migrate
+from db.session import Database
+from monitor.reading.filters import ProcessFilter
+from monitor.reading.pages import Direction, Order
+from monitor.reading.reads import PROCESSES, list_slice
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
+from tests.servers import DashboardServer, MissingProgram, MonitorServer, find_program
+
+PIPELINES = 5_000
+PROCESSES_SEEDED = 20_000
+VISITS = 7
+AIM_MILLISECONDS = 700.0
+WARM_AIM_MILLISECONDS = 400.0
+AIM_KIB = 1024.0
+PATIENCE_MILLISECONDS = 30_000
+DESKTOP = {"width": 1440, "height": 900}
+
+PIPELINE_ROWS = "#pipelines .ag-row"
+STEPS = "#timeline .bar-row"
+
+# When the first element that the selector finds was painted, in ms since the navigation began: looked
+# for before each frame, and noted behind the one that has it.
+WATCH = """
+window.paintedAt = new Promise((resolve) => {
+  const isSeen = (row) => {
+    const { top, height, left, width } = row.getBoundingClientRect();
+    const there = document.elementFromPoint(left + width / 2, top + height / 2);
+    return Boolean(there && row.contains(there) && row.textContent.trim());
+  };
+  const look = () => {
+    if (![...document.querySelectorAll("SELECTOR")].some(isSeen)) return requestAnimationFrame(look);
+    requestAnimationFrame(() => resolve(performance.now()));
+  };
+  requestAnimationFrame(look);
+});
+"""
+
+
+async def measure(parts: Parts) -> list[Figure]:
+    """First visits, visits with a full cache, and links to a process, on both databases."""
+    try:
+        find_program(*CHROMIUM)
+    except MissingProgram as missing:
+        say(f"page: left out, since {missing}")
+        return []
+    figures: list[Figure] = []
+    with TemporaryDirectory(prefix="process-monitor-page-") as folder:
+        sqlite = f"sqlite:///{Path(folder) / 'page.db'}"
+        for name, url in (("MariaDB", parts.new_database()), ("SQLite", sqlite)):
+            process = await _seed(url)
+            say(f"page: {VISITS} visits of each kind, on {name}")
+            with _dashboard(parts, url, Path(folder)) as dashboard:
+                figures += await _visits(name, dashboard.url, process)
+    return figures
+
+
+async def _visits(name: str, url: str, process: str) -> list[Figure]:
+    link = f"{url}/?process={process}"
+    async with _browser() as context:
+        # What is begun with the first tab after a start is not what is measured.
+        await _visit(context, url, PIPELINE_ROWS)
+        await _visit(context, link, STEPS)
+    cold, linked, sent = [], [], []
+    for _ in range(VISITS):
+        async with _browser() as context:
+            took, size = await _visit(context, url, PIPELINE_ROWS)
+            cold.append(took)
+            sent.append(size)
+        async with _browser() as context:
+            linked.append((await _visit(context, link, STEPS))[0])
+    async with _browser() as context:
+        await _visit(context, url, PIPELINE_ROWS)
+        warm = [(await _visit(context, url, PIPELINE_ROWS))[0] for _ in range(VISITS)]
+    at = f"at {PIPELINES:,} pipelines, {name}"
+    return [
+        _figure(f"first rows of the page, cold, {at}", "ms", cold, AIM_MILLISECONDS),
+        _figure(f"first rows of the page, warm, {at}", "ms", warm, WARM_AIM_MILLISECONDS),
+        _figure(f"steps of a process by its link, cold, {at}", "ms", linked, AIM_MILLISECONDS),
+        _figure(f"sent for the first rows, cold, {at}", "KiB", sent, AIM_KIB),
+    ]
+
+
+def _figure(name: str, unit: str, values: list[float], aim: float) -> Figure:
+    return Figure(name, unit, statistics.median(values), aim, lower_is_better=True)
+
+
+async def _seed(url: str) -> str:
+    """PIPELINES of three workers with some runs; the id of one of these."""
+    say(f"page: {PIPELINES:,} pipelines with {PROCESSES_SEEDED:,} processes")
+    database = Database(url)
+    await migrate(database)
+    workers = PIPELINES * WORKERS_OF_A_PIPELINE
+    await seed_history(database, processes=PROCESSES_SEEDED, workers=workers, random=Random(1))
+    order = Order("STARTED_AT", Direction.DESC)
+    (latest,) = await list_slice(database, PROCESSES, ProcessFilter(), order, limit=1, offset=0)
+    await database.close()
+    return latest.id
+
+
+@contextmanager
+def _dashboard(parts: Parts, url: str, folder: Path) -> Iterator[DashboardServer]:
+    """The dashboard of a monitor on this database."""
+    if url.startswith("sqlite"):
+        monitor = MonitorServer(folder, {"DATABASE_URL": url, "TOKEN": TOKEN})
+        monitor.start()
+        try:
+            with _dashboard_of(monitor.port, folder) as dashboard:
+                yield dashboard
+        finally:
+            monitor.stop()
+    else:
+        with parts.monitor(url) as monitor, _dashboard_of(monitor.port, folder) as dashboard:
+            yield dashboard
+
+
+@contextmanager
+def _dashboard_of(port: int, folder: Path) -> Iterator[DashboardServer]:
+    dashboard = DashboardServer(folder, {"TOKEN": TOKEN, "BACKEND": f"127.0.0.1:{port}"})
+    dashboard.start()
+    try:
+        yield dashboard
+    finally:
+        dashboard.stop()
+
+
+@asynccontextmanager
+async def _browser() -> AsyncIterator[BrowserContext]:
+    """Chromium with a new profile, so with nothing kept."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=find_program(*CHROMIUM), args=CHROMIUM_FLAGS
+        )
+        try:
+            context = await browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]
+            yield context
+        finally:
+            await browser.close()
+
+
+async def _visit(context: BrowserContext, url: str, selector: str) -> tuple[float, float]:
+    """Until the first of what the selector finds was painted, in ms; and what was sent, in KiB."""
+    page = await context.new_page()
+    try:
+        await page.add_init_script(WATCH.replace("SELECTOR", selector))
+        sent = await _counting(page)
+        await page.goto(url, wait_until="commit")
+        async with asyncio.timeout(PATIENCE_MILLISECONDS / 1000):
+            painted_at: float = await page.evaluate("window.paintedAt")
+        return painted_at, sum(sent) / 1024
+    finally:
+        await page.close()
+
+
+async def _counting(page: Page) -> list[float]:
+    """The sizes of the answers of all requests of the page, as they come over the network."""
+    sizes: list[float] = []
+    session = await page.context.new_cdp_session(page)
+    await session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda told: sizes.append(told["encodedDataLength"]))
+    return sizes
