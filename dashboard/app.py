@@ -27,6 +27,7 @@ from dashboard.door.hosts import Hosts
 from dashboard.door.signin import Attempts
 from dashboard.exporting import Exporting
 from dashboard.finding import Finding
+from dashboard.packing import Packing
 from dashboard.tabs import Tabs, loaded, whole
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
@@ -74,7 +75,7 @@ def create_dashboard(
     _add_refusals(server)
     checked = CallbackRequests(server, dash.callback_map)
     return Gate(
-        GZipMiddleware(checked, compresslevel=4),
+        Packing(GZipMiddleware(checked, compresslevel=4)),
         password=password,
         admin_password=admin_password,
         policy=_policy(dash),

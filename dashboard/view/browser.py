@@ -4,13 +4,8 @@ from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output
 
-# The controls, in the order of CONTROLS in assets/scripts/address.js.
-CHOICES = (
-    *("range", "pipeline-name", "condition", "worker-name", "presence"),
-    *("state", "period", "order"),
-    *("failure-text", "failure-state", "failure-sort"),
-    *("compare", "against"),
-)
+# In the order of TEXTS in assets/scripts/address.js.
+TEXTS = ("pipeline-name", "worker-name", "failure-text")
 # By the names of the functions in assets/scripts/main.js.
 ALWAYS: dict[str, list[Any]] = {
     "tick": [
@@ -27,6 +22,7 @@ ALWAYS: dict[str, list[Any]] = {
         Output("dashboard", "data-level"),
         Input("shown", "data"),
         Input("location", "search"),
+        Input("tables", "data"),
     ],
     "chart": [
         Output("activity", "aria-label"),
@@ -34,13 +30,11 @@ ALWAYS: dict[str, list[Any]] = {
         Input("slots", "data"),
     ],
     "runtimes": [Output("runtimes-box", "hidden"), Input("runtimes", "data")],
-    "zone": [Output("dashboard", "data-zone"), Input("zone", "value")],
-    "scheme": [Output("provider", "forceColorScheme"), Input("theme", "value")],
-    "fill": [*(Output(name, "value") for name in CHOICES), Input("location", "search")],
+    "fill": [*(Output(name, "value") for name in TEXTS), Input("location", "search")],
 }
 AFTER_CHANGES: dict[str, list[Any]] = {
     "take": [Output("taken", "data"), Input("told", "data")],
-    "choose": [Input(name, "value") for name in CHOICES],
+    "type": [Input(name, "value") for name in TEXTS],
 }
 
 

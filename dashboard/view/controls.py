@@ -1,6 +1,5 @@
 """Controls: one of a few words, or a search."""
 
-import dash_mantine_components as dmc
 from dash import dcc, html
 
 from dashboard.view.attributes import attributes
@@ -21,37 +20,33 @@ WORDS = {
 }
 
 
-# A browser remembers them.
-KEPT = ("theme", "zone")
-
-
-def choice(id_: str, label: str, words: list[tuple[str, str]]) -> dmc.Select:
-    """One of a few words."""
-    return dmc.Select(
-        id=id_,
-        data=[{"value": value, "label": text} for value, text in words],
-        value=words[0][0],
-        size="xs",
-        w=116,
-        allowDeselect=False,
-        checkIconPosition="right",
-        persistence=id_ in KEPT,
-        persistence_type="local",
-        **attributes(aria_label=label),
+def choice(id_: str, label: str, words: list[tuple[str, str]]) -> html.Select:
+    """One of a few words. The browser's scripts say which, and hear of another."""
+    return html.Select(
+        options(words), id=id_, className="choice", **attributes(aria_label=label)
     )
+
+
+def options(words: list[tuple[str, str]]) -> list[html.Option]:
+    """What a choice has: values with their texts."""
+    return [html.Option(text, value=value) for value, text in words]
 
 
 def segments(id_: str, label: str, words: list[tuple[str, str]]) -> html.Div:
     """One of a few words, all of them in sight."""
     return html.Div(
-        dmc.SegmentedControl(
-            id=id_,
-            data=[{"value": value, "label": text} for value, text in words],
-            value=words[0][0],
-            size="xs",
-        ),
-        role="group",
+        [_segment(*word) for word in words],
+        id=id_,
+        className="segments",
+        role="radiogroup",
         **attributes(aria_label=label),
+    )
+
+
+def _segment(value: str, text: str) -> html.Button:
+    """The browser's scripts say which of them is the one."""
+    return html.Button(
+        text, type="button", role="radio", **attributes(data_value=value, aria_checked="false")
     )
 
 

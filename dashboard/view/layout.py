@@ -1,13 +1,14 @@
 """What every tab consists of; what is in it comes later, over the socket."""
 
-import dash_mantine_components as dmc
 from dash import dcc, html
 
 from dashboard.address import RANGES
 from dashboard.view.attributes import attributes
 from dashboard.view.controls import WORDS, choice
+from dashboard.view.drawing import Drawn
 from dashboard.view.links import link
 from dashboard.view.panels import chip, freshness, panels
+from dashboard.view.tables import tables
 from dashboard.view.tiles import empty_tiles
 
 VIEWS: dict[str, dict[str, str]] = {
@@ -18,13 +19,10 @@ VIEWS: dict[str, dict[str, str]] = {
 }
 
 
-def create_layout(*, has_sign_in: bool) -> dmc.MantineProvider:
+def create_layout(*, has_sign_in: bool) -> html.Div:
     """The whole of it, the same for every address; where people sign in, they can sign out."""
-    return dmc.MantineProvider(
-        id="provider",
-        defaultColorScheme="auto",
-        theme={"fontFamily": "var(--font)", "primaryColor": "indigo"},
-        children=[
+    return html.Div(
+        [
             *_state(),
             html.Div(
                 [_header(has_sign_in=has_sign_in), _overview(), panels()],
@@ -32,7 +30,7 @@ def create_layout(*, has_sign_in: bool) -> dmc.MantineProvider:
                 className="dashboard",
                 **attributes(data_view="overview", data_level="0"),
             ),
-        ],
+        ]
     )
 
 
@@ -46,6 +44,8 @@ def _state() -> list[dcc.Store | dcc.Location | dcc.Interval]:
         dcc.Store(id="shown"),
         dcc.Store(id="slots"),
         dcc.Store(id="runtimes"),
+        # Each is drawn when it comes in sight.
+        dcc.Store(id="tables", data=Drawn.of(tables()).value),
         dcc.Interval(id="clock", interval=500),
     ]
 

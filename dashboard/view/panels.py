@@ -16,9 +16,8 @@ from dashboard.address import (
 )
 from dashboard.view.attributes import attributes
 from dashboard.view.controls import WORDS, choice, search_field, segments
-from dashboard.view.tables import FAILURES, PIPELINES, PROCESSES, TASKS, WORKERS, table
+from dashboard.view.tables import place
 from dashboard.view.usual import usual_key
-from dashboard.view.versions import version_choice
 
 
 def panels() -> html.Main:
@@ -101,10 +100,7 @@ def _pipelines() -> html.Section:
             *search_field("pipeline-name", "Search pipelines by name", "Name contains …"),
             segments("condition", "State of pipelines", _words(CONDITIONS)),
         ],
-        html.Div(
-            table("pipelines", PIPELINES, "No pipeline to show.", rowHeight=34),
-            className="panel-body",
-        ),
+        html.Div(place("pipelines"), className="panel-body"),
         _pager("pipelines", "More"),
     )
 
@@ -122,7 +118,7 @@ def _workers() -> html.Section:
             segments("presence", "Status of workers", _words(PRESENCES)),
             chip("workers", "pipeline"),
         ],
-        html.Div(table("workers", WORKERS, "No worker to show."), className="panel-body"),
+        html.Div(place("workers"), className="panel-body"),
         _pager("workers", "Older"),
     )
 
@@ -139,7 +135,7 @@ def _processes() -> html.Section:
             *(chip("processes", names) for names in ("pipeline", "version", "since until")),
         ],
         html.Div(id="worker-facts", className="facts worker-facts"),
-        html.Div(table("processes", PROCESSES, "No process to show."), className="panel-body"),
+        html.Div(place("processes"), className="panel-body"),
         _pager("processes", "Older"),
     )
 
@@ -155,7 +151,7 @@ def _failures() -> html.Section:
             choice("failure-sort", "Order of failures", _in_words(FAILURE_ORDERS)),
             chip("failures", "pipeline"),
         ],
-        html.Div(table("failures", FAILURES, "No failure to show."), className="panel-body"),
+        html.Div(place("failures"), className="panel-body"),
         _pager("failures", "More"),
     )
 
@@ -196,9 +192,9 @@ def _compared() -> html.Div:
     """Two versions side by side; the server says whether, and which there are."""
     head = [
         html.H3("Versions side by side"),
-        version_choice("compare", "Version"),
+        choice("compare", "Version", []),
         html.Span("against"),
-        version_choice("against", "Against version"),
+        choice("against", "Against version", []),
         html.Button(
             "Close", type="button", className="copy", **attributes(data_drop="compare against")
         ),
@@ -228,12 +224,11 @@ def _process() -> html.Section:
         html.Div(id="comparison"),
         html.Div(id="reports"),
     ]
-    tasks = table("tasks", TASKS, "It has no tasks.", domLayout="autoHeight")
     return _panel(
         "process",
         [html.H2("Process"), freshness("process")],
         html.Div(
-            [*parts, html.H3("Tasks"), html.Div(tasks, id="tasks-box")],
+            [*parts, html.H3("Tasks"), html.Div(place("tasks"), id="tasks-box")],
             className="panel-body scrolls",
         ),
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import dash_ag_grid as dag
+from dash import html
 
 # Colours come from the style sheet, so that one theme serves dark and light.
 THEME = (
@@ -125,7 +126,23 @@ GRID = {
 }
 
 
-def table(id_: str, columns: list[dict[str, Any]], none: str, **options: Any) -> dag.AgGrid:
+def place(name: str) -> html.Div:
+    """Where a table will be: the browser has it drawn when it comes in sight for the first time."""
+    return html.Div(id=f"{name}-place", className="grid-place")
+
+
+def tables() -> dict[str, dag.AgGrid]:
+    """The tables by their names."""
+    return {
+        "pipelines": _table("pipelines", PIPELINES, "No pipeline to show.", rowHeight=34),
+        "workers": _table("workers", WORKERS, "No worker to show."),
+        "failures": _table("failures", FAILURES, "No failure to show."),
+        "processes": _table("processes", PROCESSES, "No process to show."),
+        "tasks": _table("tasks", TASKS, "It has no tasks.", domLayout="autoHeight"),
+    }
+
+
+def _table(id_: str, columns: list[dict[str, Any]], none: str, **options: Any) -> dag.AgGrid:
     """A table whose rows are found by their id, and opened by a click or Enter.
 
     The browser's scripts give it its rows: Dash AG Grid never lets go of a transaction that it was

@@ -2,7 +2,6 @@
 
 from math import floor
 
-import dash_mantine_components as dmc
 from dash import html
 
 from dashboard.address import Address
@@ -11,6 +10,7 @@ from dashboard.boards.rows import Node
 from dashboard.boards.runs import STEPS
 from dashboard.boards.versions import VersionsBoard
 from dashboard.view.attributes import attributes
+from dashboard.view.controls import options
 from dashboard.view.drawing import Drawn, draw_once
 from dashboard.view.links import link
 from dashboard.view.steps import failing, table
@@ -58,22 +58,6 @@ def _offer(pipeline: Node) -> Content:
     return [html.P(link(f"Compare {newest} with {before}", **to))]
 
 
-def version_choice(id_: str, label: str) -> dmc.Select:
-    """One of the versions of a pipeline, of which the server tells."""
-    return dmc.Select(
-        id=id_,
-        data=[],
-        value="",
-        size="xs",
-        w=130,
-        allowDeselect=False,
-        searchable=True,
-        nothingFoundMessage="No such version.",
-        checkIconPosition="right",
-        **attributes(aria_label=label),
-    )
-
-
 def comparison_parts(
     address: Address, pipeline: PipelineBoard | None, board: VersionsBoard | None
 ) -> dict[tuple[str, str], Drawn]:
@@ -85,7 +69,8 @@ def comparison_parts(
     known = [each["version"] for each in (pipeline.pipeline or {}).get("versions", [])]
     for name, chosen in zip(CHOICES, (address.compare, address.against), strict=True):
         # One may be older than those that are listed.
-        parts[name, "data"] = Drawn.of(list(dict.fromkeys([*known, *filter(None, [chosen])])))
+        versions = dict.fromkeys([*known, *filter(None, [chosen])])
+        parts[name, "children"] = Drawn.of(options([(each, each) for each in versions]))
     parts["compared", "children"] = _drawn(address, board)
     return parts
 

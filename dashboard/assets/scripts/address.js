@@ -1,24 +1,29 @@
 /* The address: which view it names, and how choices change it. */
 
-import { setProps, showAddress, unchanged } from "./dash.js";
+import { onChoice, setValue, valueOf } from "./controls.js";
+import { showAddress, unchanged } from "./dash.js";
 import { askSpan } from "./span.js";
 
-// The controls, in the order that `fill` and `choose` have; the parameter of each, what it is when
-// nothing is chosen, and where the page begins that another choice has begin anew.
-const CONTROLS = [
-  { name: "range", usual: "1h" },
-  { name: "name", usual: "", begin: "from", id: "pipeline-name" },
-  { name: "show", usual: "all", begin: "from" },
-  { name: "name", usual: "", begin: "from", id: "worker-name" },
-  { name: "presence", usual: "all", begin: "from" },
-  { name: "status", usual: "all", begin: "start" },
-  { name: "period", usual: "any", begin: "start" },
-  { name: "order", usual: "newest", begin: "start" },
-  { name: "text", usual: "", begin: "from", id: "failure-text" },
-  { name: "state", usual: "all", begin: "from" },
-  { name: "sort", usual: "attention", begin: "from" },
-  { name: "compare", usual: "", id: "compare" },
-  { name: "against", usual: "", id: "against" },
+// The parameter of each control, what it is when nothing is chosen, and where the page begins that
+// another choice has begin anew.
+const CHOICES = {
+  range: { name: "range", usual: "1h" },
+  condition: { name: "show", usual: "all", begin: "from" },
+  presence: { name: "presence", usual: "all", begin: "from" },
+  state: { name: "status", usual: "all", begin: "start" },
+  period: { name: "period", usual: "any", begin: "start" },
+  order: { name: "order", usual: "newest", begin: "start" },
+  "failure-state": { name: "state", usual: "all", begin: "from" },
+  "failure-sort": { name: "sort", usual: "attention", begin: "from" },
+  compare: { name: "compare", usual: "" },
+  against: { name: "against", usual: "" },
+};
+
+// What is typed, in the order that Dash has the fields.
+const TEXTS = [
+  ["pipeline-name", "name"],
+  ["worker-name", "name"],
+  ["failure-text", "text"],
 ];
 
 const CUSTOM = "custom"; // in place of a range: a span that somebody chose
@@ -54,37 +59,48 @@ function goTo(wanted, { replace = false } = {}) {
   showAddress(search);
 }
 
-/** The values of the controls for an address; a text that is being typed is further than that. */
+/** The texts for an address; one that is being typed is further than that. */
 export function fill(search) {
-  const typed = document.activeElement?.id;
-  const values = valuesOf(search);
-  return values.map((value, index) =>
-    typed && CONTROLS[index].id === typed ? unchanged() : value
+  const address = new URLSearchParams(search || "");
+  fillChoices();
+  return TEXTS.map(([id, name]) =>
+    document.activeElement?.id === id ? unchanged() : address.get(name) || ""
   );
 }
 
-function valuesOf(search) {
-  const address = new URLSearchParams(search || "");
-  const values = CONTROLS.map(({ name, usual }) => address.get(name) || usual);
-  if (address.get("since")) values[0] = CUSTOM;
-  return values;
+/** Has the controls say what the address says. */
+export function fillChoices() {
+  for (const [id, { name, usual }] of Object.entries(CHOICES)) setValue(id, saidOf(id, name, usual));
 }
 
-/** Goes where the controls say that say something else than the address. */
-export function choose(...values) {
-  const said = valuesOf(window.location.search);
-  if (values[0] === CUSTOM && said[0] !== CUSTOM) {
-    setProps("range", { value: said[0] });
+function saidOf(id, name, usual) {
+  if (id === "range" && parameters().get("since")) return CUSTOM;
+  return parameters().get(name) || usual;
+}
+
+/** Goes where the texts say that say something else than the address. */
+export function type(...texts) {
+  const changes = {};
+  TEXTS.forEach(([, name], index) => {
+    const text = texts[index] || "";
+    if (text !== (parameters().get(name) || "")) Object.assign(changes, { [name]: text, from: null });
+  });
+  // Each letter that is typed would be a step back.
+  if (Object.keys(changes).length) go(changes, { replace: true });
+}
+
+onChoice((id) => {
+  if (!(id in CHOICES)) return;
+  const [{ name, usual, begin }, value] = [CHOICES[id], valueOf(id)];
+  const said = saidOf(id, name, usual);
+  if (value === said) return;
+  if (value === CUSTOM) {
+    setValue(id, said);
     askSpan();
     return;
   }
-  const changes = values[0] === said[0] ? {} : { since: null, until: null };
-  CONTROLS.forEach(({ name, usual, begin }, index) => {
-    const value = values[index] || "";
-    if (value === said[index]) return;
-    changes[name] = value === usual ? null : value;
-    if (begin) changes[begin] = null;
-  });
-  // Each letter that is typed would be a step back.
-  if (Object.keys(changes).length) go(changes, { replace: "name" in changes || "text" in changes });
-}
+  const changes = id === "range" ? { since: null, until: null } : {};
+  changes[name] = value === usual ? null : value;
+  if (begin) changes[begin] = null;
+  go(changes);
+});

@@ -1,6 +1,9 @@
 /* What the script takes from Dash and its tables. Another release may lack some of it: then the tab
    goes on with something else, and says so in the console, once. */
 
+const LOOK_MILLISECONDS = 5;
+const PATIENCE_MILLISECONDS = 120_000;
+
 const missing = new Set();
 
 function warn(name, error) {
@@ -47,10 +50,14 @@ export function findGrid(table) {
 
 /** The grid of a table, when it is drawn; null if there is no such thing. */
 export async function drawnGrid(table) {
-  try {
-    return await window.dash_ag_grid.getApiAsync(table);
-  } catch (error) {
-    warn("dash_ag_grid.getApiAsync", error);
-    return null;
+  const since = performance.now();
+  // Dash AG Grid's own promise looks less and less often: by half of the time that it took already.
+  while (!findGrid(table)) {
+    if (performance.now() - since > PATIENCE_MILLISECONDS) {
+      warn("dash_ag_grid.getApi", new Error(table));
+      return null;
+    }
+    await new Promise((go) => setTimeout(go, LOOK_MILLISECONDS));
   }
+  return findGrid(table);
 }

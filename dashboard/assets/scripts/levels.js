@@ -6,14 +6,16 @@ import { findGrid } from "./dash.js";
 import { markLoading } from "./loading.js";
 import { markPages } from "./pages.js";
 import { DRAWN_MILLISECONDS, select } from "./selection.js";
+import { drawInSight, offerTables } from "./tables.js";
 import { setTimes } from "./tasks.js";
+import { fillKept } from "./theme.js";
 import { moveOn } from "./ticking.js";
 import { moment } from "./time.js";
 
 const VIEWS = { overview: "Overview", failures: "Failures", runs: "Runs", workers: "Workers" };
 
 /** Trail, view and level. */
-export function show(shown, search) {
+export function show(shown, search, tables) {
   select(shown);
   setTimes(shown && shown.times);
   markLoading();
@@ -21,15 +23,24 @@ export function show(shown, search) {
   // What is said of another address has the names of that one.
   const names = shown && shown.search === (search || "") ? shown : {};
   const place = placeOf(address, names);
+  offerTables(tables);
+  drawInSight(place, () => settleTables(place));
   document.title = [...place.names.toReversed(), "Process Monitor"].join(" · ");
   setTimeout(settle, DRAWN_MILLISECONDS, place, names === shown ? shown : null);
   return [trail(place, address, names.pipeline), place.view, place.level];
+}
+
+/** What is said to tables that were not there when the rest was settled. */
+function settleTables(place) {
+  markLoading();
+  if (document.getElementById("dashboard").dataset.view === place.view) markView(place);
 }
 
 /** What is left to do once React has drawn it. */
 function settle(place, shown) {
   writeTitles(place);
   markPages(shown);
+  fillKept();
   markView(place);
   draw();
   moveOn();

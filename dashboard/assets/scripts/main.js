@@ -1,6 +1,6 @@
 /* What the browser does by itself, under the names by which Dash and AG Grid call it. */
 
-import { choose, fill } from "./address.js";
+import { fill, type } from "./address.js";
 import * as cells from "./cells.js";
 import "./bars.js";
 import { chart } from "./chart.js";
@@ -12,12 +12,12 @@ import { take } from "./rows.js";
 import { runtimes } from "./runtimes.js";
 import { markSelection, openRow, openRowByKey } from "./selection.js";
 import "./zoom.js";
-import { scheme, zone } from "./theme.js";
+import "./theme.js";
 
 const provide = (name, parts) => Object.assign((window[name] ??= {}), parts);
 
 provide("dash_clientside", {
-  monitor: { choose, chart, fill, runtimes, scheme, show, take, tick, zone },
+  monitor: { chart, fill, runtimes, show, take, tick, type },
 });
 provide("dashAgGridFunctions", { markSelection, openRow, openRowByKey });
 provide("dashAgGridComponentFunctions", cells);

@@ -1,9 +1,11 @@
 /* Rows of the tables, and what must not pile up in a tab that is open all day. */
 
+import { fillChoices } from "./address.js";
 import { hear } from "./connection.js";
 import { drawnGrid, forget, setProps } from "./dash.js";
 import { markLoaded } from "./loading.js";
 import { takeReports, takeTasks } from "./tasks.js";
+import { drawTable } from "./tables.js";
 import { moveOn } from "./ticking.js";
 
 const REDRAWN_AFTER = 2000; // changes of a table
@@ -28,6 +30,7 @@ export async function take({ number, status, tables, search, loading }) {
       await fit(table);
     }
   }
+  fillChoices(); // of those that have other words now
   markLoaded({ search, loading });
   forget();
   hear(status);
@@ -36,6 +39,7 @@ export async function take({ number, status, tables, search, loading }) {
 }
 
 async function give(table, { rows, add = [], update = [], remove = [] }) {
+  drawTable(table);
   const grid = await drawnGrid(table);
   if (!grid) return giveByProperties(table, rows, { add, update, remove });
   // A refresh over HTTP that comes between the changes has brought some of them already.

@@ -106,5 +106,5 @@ function inWords() {
 
 // The colours change with the theme.
 new MutationObserver(redrawRuntimes).observe(document.documentElement, {
-  attributeFilter: ["data-mantine-color-scheme"],
+  attributeFilter: ["data-scheme"],
 });
