@@ -33,8 +33,8 @@ DESKTOP = {"width": 1440, "height": 900}
 PIPELINE_ROWS = "#pipelines .ag-row"
 STEPS = "#timeline .bar-row"
 
-# When the first element that the selector finds was painted, in ms since the navigation began: looked
-# for before each frame, and noted behind the one that has it.
+# When the first element that the selector finds was painted, in ms since the navigation began:
+# looked for before each frame, and noted behind the one that has it.
 WATCH = """
 window.paintedAt = new Promise((resolve) => {
   const isSeen = (row) => {
@@ -43,8 +43,8 @@ window.paintedAt = new Promise((resolve) => {
     return Boolean(there && row.contains(there) && row.textContent.trim());
   };
   const look = () => {
-    if (![...document.querySelectorAll("SELECTOR")].some(isSeen)) return requestAnimationFrame(look);
-    requestAnimationFrame(() => resolve(performance.now()));
+    const isThere = [...document.querySelectorAll("SELECTOR")].some(isSeen);
+    requestAnimationFrame(isThere ? () => resolve(performance.now()) : look);
   };
   requestAnimationFrame(look);
 });

@@ -19,6 +19,7 @@ from dashboard.acting.acts import Acts
 from dashboard.acting.endpoint import METHODS, PATH, ActEndpoint
 from dashboard.acting.mutations import Mutations
 from dashboard.address import Address
+from dashboard.ahead import Ahead
 from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import CallbackRequests, fault_of
@@ -32,7 +33,7 @@ from dashboard.tabs import Tabs, loaded, whole
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
 from dashboard.view.layout import create_layout
-from dashboard.view.view import View
+from dashboard.view.views import Views
 
 # A tab that falls back waits so long for what it shows.
 LOAD_SECONDS = 5.0
@@ -68,12 +69,13 @@ def create_dashboard(
     acting = ActEndpoint(Acts(Mutations(url, acting_token or token)))
     server.add_route(PATH, acting.answer, methods=METHODS)
     dash = _create_dash(server, has_sign_in=bool(password or admin_password))
-    _add_callbacks(dash, mirror)
+    views = Views(mirror)
+    _add_callbacks(dash, views)
     add_browser_functions(dash)
     # Before the first request: a socket that comes before any tab would find no callbacks.
     dash._setup_server()
     _add_refusals(server)
-    checked = CallbackRequests(server, dash.callback_map)
+    checked = CallbackRequests(Ahead(server, views), dash.callback_map)
     return Gate(
         Packing(GZipMiddleware(checked, compresslevel=4)),
         password=password,
@@ -147,8 +149,8 @@ def _policy(dash: Dash) -> str:
     )
 
 
-def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
-    tabs = Tabs(mirror)
+def _add_callbacks(dash: Dash, views: Views) -> None:
+    tabs = Tabs(views)
 
     @dash.callback(
         Input("request", "data"), websocket=True, persistent=True, prevent_initial_call=True
@@ -158,17 +160,17 @@ def _add_callbacks(dash: Dash, mirror: Mirror) -> None:
         tab, address = _read(request)
         if ctx.websocket is None:
             return  # a browser that knows no SharedWorker; it will ask for refreshes
-        await tabs.follow(tab, address, ctx.websocket, anew=bool(request.get("anew")))
+        anew, is_new = bool(request.get("anew")), request.get("number") == 1
+        await tabs.follow(tab, address, ctx.websocket, anew=anew, is_new=is_new)
 
     @dash.callback(Input("poll", "data"), prevent_initial_call=True)
     async def refresh(request: Any) -> None:
         """For browsers and networks without WebSocket."""
         _, address = _read(request)
-        view = await loaded(View(mirror, address), LOAD_SECONDS)
+        view = await loaded(views.open(address), LOAD_SECONDS)
         if not view.is_settled:
-            view = await loaded(View(mirror, address), LOAD_SECONDS)
-        for (component, name), value in whole(view).items():
-            set_props(component, {name: value})
+            view = await loaded(views.open(address), LOAD_SECONDS)
+        set_props("told", {"data": whole(view)})
 
 
 def _read(request: Any) -> tuple[str, Address]:

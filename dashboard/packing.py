@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # It is the same for everybody: it changes with its path.
 FOLDERS = ("/_dash-component-suites/", "/assets/")
-# All of it has some 2 MiB; whoever asks for other versions of a path gets them, but out of no memory.
+# All of it has some 2 MiB. Whoever asks for paths of other versions gets them out of no memory.
 MOST_BYTES = 16 * 1024**2
 LEVEL = 9
 # Smaller answers grow.

@@ -3,30 +3,34 @@
 import asyncio
 import contextlib
 import time
-from itertools import count, islice
+from itertools import count
 from typing import Any, Protocol
 
 from dash.exceptions import WebsocketDisconnected
 
 from dashboard.address import Address
-from dashboard.boards.mirror import Mirror, listening
-from dashboard.boards.rows import Row
-from dashboard.view.view import View
+from dashboard.boards.mirror import listening
+from dashboard.view.drawing import NOTHING
+from dashboard.view.rows import NONE, Rows
+from dashboard.view.view import Frame, View
+from dashboard.view.views import Views
 
 # A tab is told at most this often, and something at least this often.
 PUSH_SECONDS = 0.2
 TICK_SECONDS = 3.0
+# What an address shows is waited for before a tab is told that it is not known.
+FIRST_SECONDS = 0.15
 # A tab that does not answer for so long was closed.
 LEASE_SECONDS = 20.0
 
 # A tab's requests within so long came together.
 BURST_SECONDS = 0.1
 
-# What is sent before everything else of a long table.
-FIRST_ROWS = 100
-
 # How often it is asked whether it has taken what it was told.
 ASK_SECONDS = 0.05
+
+# Whose rows go when they are out of sight.
+TABLES = ("pipelines", "workers", "failures", "processes", "tasks", "reports")
 
 # Never twice the same: a tab may still hold what was told before this process began.
 _numbers = count(time.time_ns() // 1_000_000)
@@ -49,14 +53,19 @@ class TabSocket(Protocol):
 
 
 class Tab:
-    """What one open tab was told so far."""
+    """What one open tab was told so far.
 
-    def __init__(self, mirror: Mirror, socket: TabSocket) -> None:
-        self._mirror = mirror
+    Args:
+        is_new: it shows nothing so far, so it need not be told of what is empty
+    """
+
+    def __init__(self, views: Views, socket: TabSocket, *, is_new: bool = False) -> None:
+        self._views = views
+        self._unknown = NOTHING.text if is_new else None
         self._socket = socket
         self._wake = asyncio.Event()
         self._address = Address()
-        self._tables: dict[str, dict[str, Row]] = {}
+        self._tables: dict[str, Rows] = {}
         self._props: dict[tuple[str, str], str] = {}
         self._number = 0  # of what it was told last
         self._ended = False
@@ -80,14 +89,16 @@ class Tab:
         try:
             with contextlib.suppress(TimeoutError, WebsocketDisconnected):
                 while self.is_open:
-                    view = View(self._mirror, self._address)
+                    view = self._views.open(self._address)
                     with listening(view.boards, self._wake):
                         await self._show(view)
         finally:
             self._ended = True
 
     async def _show(self, view: View) -> None:
-        while self.is_open and view.address is self._address and view.is_settled:
+        # What is loaded by then need not be told by itself.
+        await loaded(view, FIRST_SECONDS)
+        while self.is_open and view.address.search == self._address.search and view.is_settled:
             self._wake.clear()
             self._tell(view)
             await self._until_taken()
@@ -99,14 +110,16 @@ class Tab:
                 continue
 
     def _tell(self, view: View) -> None:
-        for key, drawn in view.props().items():
-            if self._props.get(key) != drawn.text:
-                self._props[key] = drawn.text
-                self._socket.set_prop_sync(*key, drawn.value)
+        frame = view.frame()
+        props = [
+            (*key, drawn.text)
+            for key, drawn in frame.props.items()
+            if self._props.get(key, self._unknown) != drawn.text
+        ]
+        self._props |= {key: drawn.text for key, drawn in frame.props.items()}
         self._number = next(_numbers)
-        changes = {name: self._change(name, rows) for name, rows in view.tables().items()}
-        tables = {name: change for name, change in changes.items() if change}
-        self._socket.set_prop_sync("told", "data", _told(view, self._number, tables))
+        told = _told(view, self._number, props, self._changes(frame))
+        self._socket.set_prop_sync("told", "data", told)
 
     async def _until_taken(self) -> None:
         """Waits until the tab has taken all of it: the next change would replace this one.
@@ -118,37 +131,46 @@ class Tab:
             while await self._socket.get_prop("taken", "data", LEASE_SECONDS) != self._number:  # noqa: ASYNC110
                 await asyncio.sleep(ASK_SECONDS)
 
-    def _change(self, table: str, rows: dict[str, Row]) -> dict[str, list[Row]]:
-        """What a table has to be told: all its rows (`rows`), or some to add, update and remove."""
-        known = self._tables.get(table)
-        if known is None and len(rows) > FIRST_ROWS:
-            # Something to look at; the rest follows at once.
-            rows = dict(islice(rows.items(), FIRST_ROWS))
-            self._wake.set()
-        self._tables[table] = rows
-        if known is None or (rows.keys().isdisjoint(known.keys()) and (known or rows)):
-            return {"rows": list(rows.values())}
-        change = {
-            "add": [row for id_, row in rows.items() if id_ not in known],
-            "update": [row for id_, row in rows.items() if id_ in known and known[id_] != row],
-            "remove": [{"id": id_} for id_ in known if id_ not in rows],
+    def _changes(self, frame: Frame) -> dict[str, str]:
+        """What each table has to be told, those that went out of sight, too."""
+        gone = {name: NONE for name in self._tables if name not in frame.tables}
+        changes = {
+            name: self._change(name, rows) for name, rows in {**frame.tables, **gone}.items()
         }
-        return {kind: part for kind, part in change.items() if part}
+        return {name: change for name, change in changes.items() if change is not None}
+
+    def _change(self, table: str, rows: Rows) -> str | None:
+        """All its rows (`rows`), or some to add, update and remove."""
+        known = self._tables.get(table)
+        if known is None and rows.first is not rows:
+            rows = rows.first
+            self._wake.set()  # the rest follows at once
+        self._tables[table] = rows
+        return rows.whole if known is None else rows.since(known)
 
 
 class Tabs:
     """The open tabs, by the ids that they gave themselves."""
 
-    def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
+    def __init__(self, views: Views) -> None:
+        self._views = views
         self._tabs: dict[str, Tab] = {}
         self._latest: dict[str, object] = {}
 
-    async def follow(self, id_: str, address: Address, socket: TabSocket, *, anew: bool) -> None:
+    async def follow(
+        self,
+        id_: str,
+        address: Address,
+        socket: TabSocket,
+        *,
+        anew: bool = False,
+        is_new: bool = False,
+    ) -> None:
         """Serves a tab until it is closed; one that is served already only goes to the address.
 
         Args:
             anew: the tab hears nothing any more, and another connection has to serve it
+            is_new: it never asked before
         """
         if anew and not await self._is_latest(id_):
             return
@@ -158,7 +180,7 @@ class Tabs:
             return
         if tab:
             tab.end()
-        tab = self._tabs[id_] = Tab(self._mirror, socket)
+        tab = self._tabs[id_] = Tab(self._views, socket, is_new=is_new)
         tab.go(address)
         try:
             await tab.run()
@@ -176,24 +198,30 @@ class Tabs:
         return True
 
 
-def whole(view: View) -> dict[tuple[str, str], Any]:
+def whole(view: View) -> dict[str, Any]:
     """Everything that a tab shows, for tabs that cannot be told of changes."""
-    tables = {table: {"rows": list(rows.values())} for table, rows in view.tables().items()}
-    props = {key: drawn.value for key, drawn in view.props().items()}
-    return props | {("told", "data"): _told(view, None, tables)}
+    frame = view.frame()
+    props = [(*key, drawn.text) for key, drawn in frame.props.items()]
+    tables = {name: frame.tables.get(name, NONE).whole for name in TABLES}
+    return _told(view, None, props, tables)
 
 
-def _told(view: View, number: int | None, tables: dict[str, Any]) -> dict[str, Any]:
-    """Rows, with what says how far they can be trusted.
+def _told(
+    view: View, number: int | None, props: list[tuple[str, str, str]], tables: dict[str, str]
+) -> dict[str, Any]:
+    """What is shown, with what says how far it can be trusted.
 
     Args:
         number: None when the tab cannot be told of changes
+        props: components, properties of theirs, and their values as JSON: it was made for all tabs
+        tables: what each has to be told, as JSON as well
     """
     return {
         "number": number,
         "status": view.status(live=number is not None),
         "search": view.address.search,
-        "loading": view.loading(),
+        "loading": view.frame().loading,
+        "props": props,
         "tables": tables,
     }
 

@@ -22,9 +22,7 @@ WORDS = {
 
 def choice(id_: str, label: str, words: list[tuple[str, str]]) -> html.Select:
     """One of a few words. The browser's scripts say which, and hear of another."""
-    return html.Select(
-        options(words), id=id_, className="choice", **attributes(aria_label=label)
-    )
+    return html.Select(options(words), id=id_, className="choice", **attributes(aria_label=label))
 
 
 def options(words: list[tuple[str, str]]) -> list[html.Option]:

@@ -24,6 +24,10 @@ class Drawn:
         return cls(json.loads(text), text)
 
 
+# Of a component without content.
+NOTHING = Drawn.of([])
+
+
 def draw_once(board: Board, name: str, key: Hashable, draw: Callable[[], Any]) -> Drawn:
     """What `draw` makes of the board; again only under another key.
 

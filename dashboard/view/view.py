@@ -1,27 +1,36 @@
 """What an address shows: the boards, and what the browser is told of them."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dashboard.address import Address, FailureList
 from dashboard.boards.board import Board
 from dashboard.boards.failures import HANDFUL
+from dashboard.boards.lists import ListBoard
 from dashboard.boards.mirror import Mirror
 from dashboard.boards.rows import Row
 from dashboard.boards.versions import VersionsBoard
-from dashboard.view.drawing import Drawn, draw_once
+from dashboard.view.drawing import NOTHING, Drawn, draw_once
 from dashboard.view.failures import FAILURE_PARTS, failure_parts, pipeline_failures
 from dashboard.view.pipeline import PIPELINE_PARTS, pipeline_parts, runtimes
 from dashboard.view.process import PROCESS_PARTS, process_parts, reports
+from dashboard.view.rows import Rows
 from dashboard.view.tiles import tiles
 from dashboard.view.versions import comparison_parts
 from dashboard.view.worker import worker_facts
 
 Props = dict[tuple[str, str], Drawn]
-Tables = dict[str, dict[str, Row]]
+Tables = dict[str, Rows]
 
-NOTHING = Drawn.of([])
+
+@dataclass(frozen=True)
+class Frame:
+    """What is shown at a time."""
+
+    props: Props
+    tables: Tables
+    loading: list[str]
 
 
 class View:
@@ -46,6 +55,8 @@ class View:
         self.runs = mirror.runs(compared) if compared else None
         subject = None if address.worker else self.subject
         self.figures = mirror.figures(address.range, address.span, subject, address.worker)
+        self._frame = Frame({}, {}, [])
+        self._drawn_of: tuple[int, ...] | None = None
 
     def _open_versions(self) -> VersionsBoard | None:
         """None where not two versions are named, or something lies over them."""
@@ -104,18 +115,35 @@ class View:
         }
         return {name: board for name, board in panels.items() if board is not None}
 
-    def tables(self) -> Tables:
-        """The rows of each table and list, by id."""
-        return {
-            "pipelines": self.pipelines.rows if self.pipelines else {},
-            "workers": self.workers.rows if self.workers else {},
-            "failures": self.failures.rows if self.failures else {},
-            "processes": self.processes.rows if self.processes else {},
-            "tasks": dict(self.process.rows) if self.process else {},
-            "reports": reports(self.process) if self.process else {},
-        }
+    @property
+    def is_listened_to(self) -> bool:
+        """Whether its boards stay open."""
+        return all(board.listeners for board in self.boards)
 
-    def loading(self) -> list[str]:
+    def frame(self) -> Frame:
+        """What is shown: drawn once for all tabs, and again when a board changed."""
+        versions = tuple(board.version for board in self.boards)
+        if versions != self._drawn_of:
+            known = self._frame.tables
+            tables = {name: _kept(known.get(name), rows) for name, rows in self._rows().items()}
+            self._frame = Frame(self._props(), tables, self._loading())
+            self._drawn_of = versions
+        return self._frame
+
+    def _rows(self) -> dict[str, dict[str, Row]]:
+        """The rows of each table and list in sight, by id."""
+        lists: dict[str, ListBoard | None] = {
+            "pipelines": self.pipelines,
+            "workers": self.workers,
+            "failures": self.failures,
+            "processes": self.processes,
+        }
+        rows = {name: board.rows for name, board in lists.items() if board}
+        if self.process:
+            rows |= {"tasks": dict(self.process.rows), "reports": reports(self.process)}
+        return rows
+
+    def _loading(self) -> list[str]:
         """The tables of which nothing is known yet, not even that they are empty."""
         boards = {
             "pipelines": self.pipelines,
@@ -127,7 +155,7 @@ class View:
         }
         return [name for name, board in boards.items() if board and not board.is_loaded]
 
-    def props(self) -> Props:
+    def _props(self) -> Props:
         """Everything else that is shown, except what changes with time alone."""
         first = self.pipelines or self.failures or self.workers
         shown = {
@@ -219,3 +247,8 @@ class View:
             "health": api.health,
             "panels": {name: board.freshness for name, board in self._panels().items()},
         }
+
+
+def _kept(known: Rows | None, rows: dict[str, Row]) -> Rows:
+    """The known rows where these are the same."""
+    return known if known is not None and known.rows == rows else Rows(rows)

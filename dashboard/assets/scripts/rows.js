@@ -5,7 +5,7 @@ import { hear } from "./connection.js";
 import { drawnGrid, forget, setProps } from "./dash.js";
 import { markLoaded } from "./loading.js";
 import { takeReports, takeTasks } from "./tasks.js";
-import { drawTable } from "./tables.js";
+import { drawTable, isDrawn } from "./tables.js";
 import { moveOn } from "./ticking.js";
 
 const REDRAWN_AFTER = 2000; // changes of a table
@@ -21,8 +21,10 @@ const OF_ROW = new Set([
 const changes = {};
 
 /** Takes in what the server told; its number says that it was taken. */
-export async function take({ number, status, tables, search, loading }) {
-  for (const [table, change] of Object.entries(tables)) {
+export async function take({ number, status, props, tables, search, loading }) {
+  for (const [component, name, value] of props) setProps(component, { [name]: JSON.parse(value) });
+  for (const [table, text] of Object.entries(tables)) {
+    const change = JSON.parse(text);
     if (table === "reports") takeReports(change);
     else await give(table, change);
     if (table === "tasks") {
@@ -39,7 +41,8 @@ export async function take({ number, status, tables, search, loading }) {
 }
 
 async function give(table, { rows, add = [], update = [], remove = [] }) {
-  drawTable(table);
+  if (!rows || rows.length) drawTable(table);
+  if (!isDrawn(table)) return;
   const grid = await drawnGrid(table);
   if (!grid) return giveByProperties(table, rows, { add, update, remove });
   // A refresh over HTTP that comes between the changes has brought some of them already.
@@ -72,6 +75,7 @@ function giveByProperties(table, rows, change) {
 
 // Only a table that scrolls by itself leaves out the rows that are not in sight.
 async function fit(table) {
+  if (!isDrawn(table)) return;
   const grid = await drawnGrid(table);
   if (!grid) return;
   const isLong = grid.getDisplayedRowCount() > LONG;

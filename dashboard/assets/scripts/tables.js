@@ -26,6 +26,8 @@ export function drawInSight({ view, level }, done) {
     if (Number(level) >= from && drawTable(table)) drawnGrid(table).then(done);
 }
 
+export const isDrawn = (table) => drawn.has(table);
+
 /** Has a table drawn; whether it was not so far. */
 export function drawTable(table) {
   if (drawn.has(table) || !tables[table]) return false;
