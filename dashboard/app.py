@@ -31,7 +31,7 @@ from dashboard.finding import Finding
 from dashboard.packing import Packing
 from dashboard.tabs import Tabs, loaded, whole
 from dashboard.view.browser import add_browser_functions
-from dashboard.view.document import RENDERER, SCRIPTS, assets_path, document
+from dashboard.view.document import RENDERER, SCRIPTS, STYLES, assets_path, document
 from dashboard.view.layout import create_layout
 from dashboard.view.views import Views
 
@@ -129,8 +129,8 @@ def _create_dash(server: FastAPI, *, has_sign_in: bool) -> Dash:
         update_title="",
         assets_folder="assets",
         assets_url_path=assets_path(),
-        # It would load each as a classic script.
-        assets_path_ignore=[f"^({SCRIPTS}|uplot)$"],
+        # It would load each script as a classic one; the styles are in the document.
+        assets_path_ignore=[f"^({SCRIPTS}|{STYLES}|uplot)$"],
         add_log_handler=False,
         suppress_callback_exceptions=True,
     )

@@ -67,6 +67,7 @@ class Tab:
         self._address = Address()
         self._tables: dict[str, Rows] = {}
         self._props: dict[tuple[str, str], str] = {}
+        self._panels: dict[str, Any] = {}  # how fresh they are
         self._number = 0  # of what it was told last
         self._ended = False
 
@@ -119,6 +120,10 @@ class Tab:
         self._props |= {key: drawn.text for key, drawn in frame.props.items()}
         self._number = next(_numbers)
         told = _told(view, self._number, props, self._changes(frame))
+        panels = told["status"]["panels"]
+        if panels == self._panels:
+            del told["status"]["panels"]
+        self._panels = panels
         self._socket.set_prop_sync("told", "data", told)
 
     async def _until_taken(self) -> None:

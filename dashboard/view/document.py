@@ -4,12 +4,14 @@ import hashlib
 from pathlib import Path
 
 ASSETS = Path(__file__).parents[1] / "assets"
-SCRIPTS = "scripts"
+SCRIPTS, STYLES = "scripts", "styles"
 
 # The modules run when the document was read, before this event: what the renderer calls is there.
 RENDERER = 'addEventListener("DOMContentLoaded", () => new DashRenderer());'
 
-# Asked for by Dash when it draws the tables: here it is on its way from the beginning.
+# What Dash's renderer asks for first.
+ASKED_FIRST = ("/_dash-layout", "/_dash-dependencies")
+# Asked for when the first table is drawn.
 TABLES_CODE = "/_dash-component-suites/dash_ag_grid/async-community.js"
 
 
@@ -26,15 +28,29 @@ def assets_path() -> str:
 
 
 def document() -> str:
-    """Dash's `index_string`. Its own has no language, which screen readers need."""
+    """Dash's `index_string`. Its own has no language, which screen readers need.
+
+    Everything is on its way at once, what is needed first before the rest, and the styles are in
+    it: a browser asks for six files at a time.
+    """
     folder = f"/{assets_path()}/{SCRIPTS}"
     modules = sorted(path.name for path in (ASSETS / SCRIPTS).glob("*.js"))
     # Else the browser would find each of them only when it has read those that import it.
     preloaded = "".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in modules)
+    asked = "".join(
+        f'<link rel="preload" as="fetch" href="{path}" crossorigin="anonymous">'
+        for path in ASKED_FIRST
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
     <head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
+        <style>{_styles()}</style>{asked}</head>
+    <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}
         <link rel="preload" as="script" href="{TABLES_CODE}">
-        {preloaded}<script type="module" src="{folder}/main.js"></script></head>
-    <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer></body>
+        {preloaded}<script type="module" src="{folder}/main.js"></script>
+        {{%renderer%}}</footer></body>
 </html>"""
+
+
+def _styles() -> str:
+    return "".join(path.read_text() for path in sorted((ASSETS / STYLES).glob("*.css")))

@@ -30,9 +30,9 @@ const secondsSince = (at) => (Date.now() - at) / 1000;
 const isLive = () => secondsSince(liveAt) < LIVE_SECONDS;
 const isRefreshed = () => secondsSince(answeredAt) < 2 * POLL_SECONDS;
 
-/** Notes what the server says of itself. */
+/** Notes what the server says of itself; of the panels only when that is something else. */
 export function hear(told) {
-  status = told;
+  status = { ...told, panels: told.panels || status?.panels };
   setClock(told.now);
   if (told.live) liveAt = Date.now();
   else answeredAt = Date.now();

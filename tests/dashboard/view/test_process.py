@@ -1,20 +1,14 @@
 """What is said of a process in full, and what it costs."""
 
-import asyncio
-
 import pytest
 
-from dashboard.address import Address
-from dashboard.boards.mirror import Mirror, listening
+from dashboard.boards.mirror import Mirror
 from dashboard.boards.process import ProcessBoard
 from dashboard.boards.rows import Node
 from dashboard.boards.runs import STEPS, RunsBoard
-from dashboard.tabs import Tab
 from dashboard.view.failure_section import failure_section
 from dashboard.view.process import process_parts
-from dashboard.view.view import View
 from tests.dashboard.reporter import Reporter
-from tests.dashboard.waiting import until
 
 
 async def test_nothing_is_said_of_other_runs_before_they_are_known(
@@ -99,64 +93,3 @@ async def test_of_the_runs_beside_it_no_more_is_asked_than_can_be_shown(
     assert asked[failed.id] == {*range(1, STEPS + 1), STEPS + 20}
     said = process_parts(board, runs)["comparison"].text
     assert f"The first {STEPS} of {STEPS + 50} steps." in said
-
-
-class Socket:
-    """A tab's, that keeps what it is told."""
-
-    is_shutdown = False
-
-    def __init__(self) -> None:
-        self.told: dict[tuple[str, str], object] = {}
-
-    def set_prop_sync(self, component_id: str, prop_name: str, value: object) -> None:
-        self.told[component_id, prop_name] = value
-
-    async def get_prop(self, component_id: str, prop_name: str, timeout: float = 0) -> object:  # noqa: ASYNC109  # Dash has it so
-        raise NotImplementedError
-
-
-async def test_a_change_of_one_task_of_a_thousand_is_told_alone_and_drawn_once_for_all_tabs(
-    mirror: Mirror, reporter: Reporter
-) -> None:
-    worker = reporter.register("thousand", [f"step {number}" for number in range(1, 1001)])
-    for _ in range(2):
-        reporter.end(reporter.start(worker))
-    run = reporter.start(worker)
-    view = View(mirror, Address.parse(f"?worker={worker}&process={run.id}"))
-    process = view.process
-    assert process
-    wake = asyncio.Event()
-    with listening([process], wake):
-        await until(wake, lambda: process.is_followed)
-    view = View(mirror, view.address)
-    runs = view.runs
-    assert runs
-    with listening([runs], wake):
-        await until(wake, lambda: runs.is_followed)
-    sockets = [Socket(), Socket()]
-    tabs = [Tab(mirror, socket) for socket in sockets]
-    for _ in range(2):  # its first rows, then all of them
-        for tab in tabs:
-            tab._tell(view)
-    before = view.props()
-    # By hand: nothing else that is followed may change meanwhile.
-    task = process.tasks[run.tasks[499]]
-    node = {**task, "status": "RUNNING", "startedAt": "2026-01-01T00:00:00.000Z"}
-    process.subscriptions[0].apply(
-        {"kind": "UPDATED", "node": {**node, "revision": task["revision"] + 1}}
-    )
-    process.touch()
-    for tab, socket in zip(tabs, sockets, strict=True):
-        socket.told.clear()
-        tab._tell(view)
-        told = socket.told.pop(("told", "data"))
-        assert isinstance(told, dict)
-        [row] = told["tables"]["tasks"]["update"]
-        assert (row["id"], row["status"]) == (task["id"], "RUNNING")
-        assert socket.told == {}
-        assert len(str(told)) < 5_000
-    after = view.props()
-    drawn = ("comparison", "children")
-    assert after[drawn] is before[drawn]
-    assert view.props()[("facts", "children")] is after[("facts", "children")]

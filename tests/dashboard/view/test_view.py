@@ -21,6 +21,6 @@ async def test_a_change_wakes_who_listens(mirror: Mirror, reporter: Reporter) ->
     with listening(view.boards, wake):
         run = reporter.start(worker)
         async with asyncio.timeout(10):
-            while run.id not in view.tables()["processes"]:
+            while run.id not in view.frame().tables["processes"].rows:
                 await wake.wait()
                 wake.clear()
