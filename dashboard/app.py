@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from dash import Dash, Input, ctx, set_props
+from dash import Dash, Input, _dash_renderer, ctx, dash_table, set_props
 from dash.exceptions import DependencyException
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -29,7 +29,7 @@ from dashboard.door.signin import Attempts
 from dashboard.exporting import Exporting
 from dashboard.finding import Finding
 from dashboard.packing import Packing
-from dashboard.tabs import Tabs, loaded, whole
+from dashboard.tabs import Plainly, Tabs, loaded, plainly, whole
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import RENDERER, SCRIPTS, STYLES, assets_path, document
 from dashboard.view.layout import create_layout
@@ -121,6 +121,7 @@ def _add_refusals(server: FastAPI) -> None:
 
 
 def _create_dash(server: FastAPI, *, has_sign_in: bool) -> Dash:
+    _leave_out_code()
     dash = Dash(
         "dashboard",
         server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
@@ -139,8 +140,16 @@ def _create_dash(server: FastAPI, *, has_sign_in: bool) -> Dash:
     return dash
 
 
+def _leave_out_code() -> None:
+    """What Dash loads for browsers that know no modules, and for a table that is not used here."""
+    for code in _dash_renderer._js_dist_dependencies:
+        paths = code["relative_package_path"]["prod"]
+        paths[:] = [path for path in paths if "polyfill" not in path]
+    dash_table._js_dist.clear()  # type: ignore[attr-defined]  # declared nowhere
+
+
 def _policy(dash: Dash) -> str:
-    """Nothing but this server. Mantine and AG Grid set styles, so these must be allowed inline."""
+    """Nothing but this server. AG Grid sets styles, so these must be allowed inline."""
     scripts = " ".join(dash.csp_hashes())
     return (
         f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
@@ -161,7 +170,8 @@ def _add_callbacks(dash: Dash, views: Views) -> None:
         if ctx.websocket is None:
             return  # a browser that knows no SharedWorker; it will ask for refreshes
         anew, is_new = bool(request.get("anew")), request.get("number") == 1
-        await tabs.follow(tab, address, ctx.websocket, anew=anew, is_new=is_new)
+        socket = Plainly(ctx.websocket) if request.get("plain") else ctx.websocket
+        await tabs.follow(tab, address, socket, anew=anew, is_new=is_new)
 
     @dash.callback(Input("poll", "data"), prevent_initial_call=True)
     async def refresh(request: Any) -> None:
@@ -170,7 +180,8 @@ def _add_callbacks(dash: Dash, views: Views) -> None:
         view = await loaded(views.open(address), LOAD_SECONDS)
         if not view.is_settled:
             view = await loaded(views.open(address), LOAD_SECONDS)
-        set_props("told", {"data": whole(view)})
+        for component, name, value in plainly(whole(view)):
+            set_props(component, {name: value})
 
 
 def _read(request: Any) -> tuple[str, Address]:

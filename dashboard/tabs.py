@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, Protocol
 
+import orjson
 from dash.exceptions import WebsocketDisconnected
 
 from dashboard.address import Address
@@ -50,6 +52,25 @@ class TabSocket(Protocol):
         prop_name: str,
         timeout: float = ...,  # noqa: ASYNC109  # Dash has it so
     ) -> Any: ...
+
+
+class Plainly:
+    """The socket of a tab whose scripts cannot set properties: told of each by itself."""
+
+    def __init__(self, socket: TabSocket) -> None:
+        self._socket = socket
+
+    @property
+    def is_shutdown(self) -> bool:
+        return self._socket.is_shutdown
+
+    def set_prop_sync(self, component_id: str, prop_name: str, value: Any) -> None:
+        props = [(component_id, prop_name, value)]
+        for each in plainly(value) if component_id == "told" else props:
+            self._socket.set_prop_sync(*each)
+
+    async def get_prop(self, component_id: str, prop_name: str, timeout: float = 30) -> Any:  # noqa: ASYNC109  # Dash has it so
+        return await self._socket.get_prop(component_id, prop_name, timeout)
 
 
 class Tab:
@@ -209,6 +230,13 @@ def whole(view: View) -> dict[str, Any]:
     props = [(*key, drawn.text) for key, drawn in frame.props.items()]
     tables = {name: frame.tables.get(name, NONE).whole for name in TABLES}
     return _told(view, None, props, tables)
+
+
+def plainly(told: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """What is told at once, as properties of their own: component, name and value."""
+    for component, name, text in told["props"]:
+        yield component, name, orjson.loads(text)
+    yield "told", "data", {**told, "props": []}
 
 
 def _told(

@@ -6,6 +6,8 @@ from dash import ClientsideFunction, Dash, Input, Output
 
 # In the order of TEXTS in assets/scripts/address.js.
 TEXTS = ("pipeline-name", "worker-name", "failure-text")
+# In the order of TABLES in assets/scripts/tables.js.
+TABLES = ("pipelines", "workers", "failures", "processes", "tasks")
 # By the names of the functions in assets/scripts/main.js.
 ALWAYS: dict[str, list[Any]] = {
     "tick": [
@@ -20,6 +22,7 @@ ALWAYS: dict[str, list[Any]] = {
         Output("trail", "children"),
         Output("dashboard", "data-view"),
         Output("dashboard", "data-level"),
+        *(Output(f"{name}-place", "children") for name in TABLES),
         Input("shown", "data"),
         Input("location", "search"),
         Input("tables", "data"),

@@ -170,7 +170,7 @@ async def test_axe_finds_nothing_serious(tab: Page, reporter: Reporter, scheme: 
     async for view in open_views(tab, reporter, f"accessible-{scheme}"):
         assert await serious_faults(tab) == [], view
     await tab.keyboard.press("Control+k")
-    await expect(tab.get_by_role("option").first).to_be_visible()
+    await expect(tab.get_by_role("dialog").get_by_role("option").first).to_be_visible()
     assert await serious_faults(tab) == []
     await tab.keyboard.type("normalise")  # a function in each of the tracebacks
     await expect(tab.locator(".finder small").first).to_be_visible()

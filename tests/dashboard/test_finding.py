@@ -32,7 +32,7 @@ async def test_a_pipeline_is_found_by_a_part_of_its_name(
         reporter.register(name)
     await open_search(tab, key)
     await tab.keyboard.type("SOUGHT")
-    options = tab.get_by_role("option")
+    options = tab.get_by_role("dialog").get_by_role("option")
     await expect(options).to_have_text([re.compile("Sought-One"), re.compile("sought-two")])
     await tab.keyboard.press("ArrowDown")
     await expect(options.nth(1)).to_have_attribute("aria-selected", "true")
@@ -84,7 +84,7 @@ async def test_failures_and_runs_are_found_by_the_words_of_their_errors(
     sought = reporter.fail(worker, "no rows of customer Groß-0815 in batch 18")
     await open_search(tab)
     await tab.keyboard.type("batch NO rows cust")
-    options = tab.get_by_role("option")
+    options = tab.get_by_role("dialog").get_by_role("option")
     await expect(options).to_have_text(
         [
             re.compile(r"no rows of customer .*Failure.*found-by-words · transform"),
@@ -92,7 +92,7 @@ async def test_failures_and_runs_are_found_by_the_words_of_their_errors(
             re.compile(r"Müller-4711 in batch 17.*Run.*found-by-words · .*\d"),
         ]
     )
-    await tab.get_by_role("combobox").fill("groß 08")
+    await tab.get_by_role("dialog").get_by_role("combobox").fill("groß 08")
     await expect(options).to_have_count(1)
     await tab.keyboard.press("Enter")
     await expect(row(tab, "processes", sought.id)).to_be_visible()
@@ -103,7 +103,7 @@ async def test_a_failure_leads_to_its_address(tab: Page, reporter: Reporter) -> 
     reporter.fail(reporter.register("found-fault"), "unheard-of zyx")
     await open_search(tab)
     await tab.keyboard.type("zyx unheard")
-    failure = tab.get_by_role("option", name="Failure")
+    failure = tab.get_by_role("dialog").get_by_role("option", name="Failure")
     await expect(failure).to_have_attribute("data-search", re.compile(r"\?failure=failure_"))
 
 
@@ -113,8 +113,8 @@ async def test_what_cannot_be_searched_by_words_leaves_the_pipelines(
     text = " ".join(f"{a}{b}" for a in "abcdefgh" for b in "klmnopqrs")
     reporter.register(f"of many words {text}")
     await open_search(tab)
-    await tab.get_by_role("combobox").fill(text)
-    await expect(tab.get_by_role("option")).to_have_count(1)
+    await tab.get_by_role("dialog").get_by_role("combobox").fill(text)
+    await expect(tab.get_by_role("dialog").get_by_role("option")).to_have_count(1)
     await expect(tab.get_by_role("dialog")).to_contain_text("at most 64")
 
 

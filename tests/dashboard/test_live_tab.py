@@ -138,9 +138,9 @@ async def test_a_table_is_drawn_anew_now_and_then_and_stays_as_it_was(
     await tab.evaluate(
         """async (id) => {
             const row = window.dash_ag_grid.getApi("workers").getRowNode(id).data;
-            const tables = { workers: { update: [row] } };
+            const tables = { workers: JSON.stringify({ update: [row] }) };
             const status = { live: true, now: Date.now(), health: "ok" };
-            const told = { status, tables, search: location.search, loading: [] };
+            const told = { status, props: [], tables, search: location.search, loading: [] };
             for (let number = 0; number < 2000; number++)
                 await window.dash_clientside.monitor.take({ number: null, ...told });
         }""",

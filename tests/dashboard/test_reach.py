@@ -140,9 +140,9 @@ LACKING = {
     "dash_clientside.set_props": """
         window.dash_clientside = {};
         Object.defineProperty(window.dash_clientside, "set_props", { get() {}, set() {} });""",
-    "dash_ag_grid.getApiAsync": """
+    "dash_ag_grid.getApi": """
         let tables;
-        const get = (of, name) => (name === "getApiAsync" ? undefined : of[name]);
+        const get = (of, name) => (name === "getApi" ? undefined : of[name]);
         Object.defineProperty(window, "dash_ag_grid", {
             get: () => tables,
             set: (given) => (tables = new Proxy(given, { get })),

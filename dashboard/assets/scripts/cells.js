@@ -94,17 +94,20 @@ export const Ticks = ({ value, data }) =>
   element(
     "span",
     { className: "ticks" },
-    value.map(({ id, status, started, runtime }) =>
-      element("a", {
-        key: id,
-        className: `tick tick-${status.toLowerCase()}`,
-        href: `?${new URLSearchParams({ pipeline: data.id, process: id })}`,
-        title: tip(status, started, runtime),
-        "aria-label": tip(status, started, runtime),
-        tabIndex: -1, // a row has twenty; its page has them as well
-      })
-    )
+    value.map((run) => mark(run, data.id))
   );
+
+function mark({ id, status, started, runtime }, pipeline) {
+  const said = tip(status, started, runtime);
+  return element("a", {
+    key: id,
+    className: `tick tick-${status.toLowerCase()}`,
+    href: `?${new URLSearchParams({ pipeline, process: id })}`,
+    title: said,
+    "aria-label": said,
+    tabIndex: -1, // a row has twenty; its page has them as well
+  });
+}
 
 function tip(status, started, runtime) {
   const took = isKnown(runtime) ? `, took ${duration(runtime)}` : "";

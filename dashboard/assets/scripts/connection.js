@@ -1,6 +1,6 @@
 /* The connection: what is asked of the server and when, and what is said of its freshness. */
 
-import { unchanged } from "./dash.js";
+import { canSetProps, unchanged } from "./dash.js";
 import { note, POLL_SECONDS, seenFrom, worst } from "./freshness.js";
 import { checkSession } from "./session.js";
 import { moment, setClock } from "./time.js";
@@ -72,7 +72,7 @@ function refreshed() {
   return request();
 }
 
-const request = () => ({ tab, number: ++number, search });
+const request = () => ({ tab, number: ++number, search, plain: !canSetProps() });
 
 /** The state of the connection in words, and their tone. */
 function sentence() {

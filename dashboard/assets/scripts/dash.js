@@ -17,6 +17,9 @@ export function setProps(id, props) {
   window.dash_clientside.set_props(id, props);
 }
 
+/** Whether it can be had to; else the server does it, component by component. */
+export const canSetProps = () => Boolean(window.dash_clientside.set_props);
+
 /** Has Dash take over the query string of the address; the browser can do it, by loading anew. */
 export function showAddress(search) {
   try {
@@ -41,6 +44,8 @@ export function forget() {
 
 /** The grid of a table, or null while it is not drawn. */
 export function findGrid(table) {
+  // What it throws takes long to make, since it says where in all of its code it is.
+  if (!document.querySelector(`#${table} .ag-root`)) return null;
   try {
     return window.dash_ag_grid.getApi(table);
   } catch {
@@ -50,6 +55,10 @@ export function findGrid(table) {
 
 /** The grid of a table, when it is drawn; null if there is no such thing. */
 export async function drawnGrid(table) {
+  if (!window.dash_ag_grid?.getApi) {
+    warn("dash_ag_grid.getApi", new Error(table));
+    return null;
+  }
   const since = performance.now();
   // Dash AG Grid's own promise looks less and less often: by half of the time that it took already.
   while (!findGrid(table)) {

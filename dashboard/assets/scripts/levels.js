@@ -6,7 +6,7 @@ import { findGrid } from "./dash.js";
 import { markLoading } from "./loading.js";
 import { markPages } from "./pages.js";
 import { DRAWN_MILLISECONDS, select } from "./selection.js";
-import { drawInSight, offerTables } from "./tables.js";
+import { draw as drawTables } from "./tables.js";
 import { setTimes } from "./tasks.js";
 import { fillKept } from "./theme.js";
 import { moveOn } from "./ticking.js";
@@ -23,11 +23,10 @@ export function show(shown, search, tables) {
   // What is said of another address has the names of that one.
   const names = shown && shown.search === (search || "") ? shown : {};
   const place = placeOf(address, names);
-  offerTables(tables);
-  drawInSight(place, () => settleTables(place));
   document.title = [...place.names.toReversed(), "Process Monitor"].join(" · ");
   setTimeout(settle, DRAWN_MILLISECONDS, place, names === shown ? shown : null);
-  return [trail(place, address, names.pipeline), place.view, place.level];
+  const inPlaces = drawTables(place, tables, () => settleTables(place));
+  return [trail(place, address, names.pipeline), place.view, place.level, ...inPlaces];
 }
 
 /** What is said to tables that were not there when the rest was settled. */

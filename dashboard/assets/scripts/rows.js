@@ -5,7 +5,7 @@ import { hear } from "./connection.js";
 import { drawnGrid, forget, setProps } from "./dash.js";
 import { markLoaded } from "./loading.js";
 import { takeReports, takeTasks } from "./tasks.js";
-import { drawTable, isDrawn } from "./tables.js";
+import { isDrawn } from "./tables.js";
 import { moveOn } from "./ticking.js";
 
 const REDRAWN_AFTER = 2000; // changes of a table
@@ -41,7 +41,6 @@ export async function take({ number, status, props, tables, search, loading }) {
 }
 
 async function give(table, { rows, add = [], update = [], remove = [] }) {
-  if (!rows || rows.length) drawTable(table);
   if (!isDrawn(table)) return;
   const grid = await drawnGrid(table);
   if (!grid) return giveByProperties(table, rows, { add, update, remove });

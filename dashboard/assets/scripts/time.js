@@ -23,15 +23,30 @@ export const hourAndMinute = (date) =>
     ? `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}`
     : `${pad(date.getHours())}:${pad(date.getMinutes())}`;
 
-export const day = (date) =>
-  date.toLocaleDateString(undefined, { day: "numeric", month: "short", ...year(date), timeZone: zone() });
+/** A day; of another year than this one it is said. */
+export function day(date) {
+  if (Number.isNaN(date.getTime())) return String(date); // as an address may have it
+  return formatOf(yearOf(date) !== yearOf(new Date(now()))).format(date);
+}
 
-// Of another year than this one it is said.
-const year = (of) => (date(of).slice(0, 4) === date(new Date(now())).slice(0, 4) ? {} : { year: "numeric" });
+const formats = new Map(); // to make one takes longer than to write a hundred dates
 
-const zone = () => (isUtc ? "UTC" : undefined);
+function formatOf(hasYear) {
+  const key = `${isUtc} ${hasYear}`;
+  if (!formats.has(key)) {
+    const parts = { day: "numeric", month: "short", ...(hasYear ? { year: "numeric" } : {}) };
+    formats.set(key, new Intl.DateTimeFormat(undefined, { ...parts, ...(isUtc ? { timeZone: "UTC" } : {}) }));
+  }
+  return formats.get(key);
+}
 
-const date = (of) => of.toLocaleDateString("sv-SE", { timeZone: zone() }); // year-month-day
+const yearOf = (of) => (isUtc ? of.getUTCFullYear() : of.getFullYear());
+
+// One that two instants of a day have in common.
+const date = (of) =>
+  isUtc
+    ? `${yearOf(of)}-${of.getUTCMonth()}-${of.getUTCDate()}`
+    : `${yearOf(of)}-${of.getMonth()}-${of.getDate()}`;
 
 /** As short as it can be told until when something is: the day, or the hour of today. */
 export function dayOrHour(at) {
