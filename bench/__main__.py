@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from bench import fanout, history, latency, memory, profile, purge, reads, writes
+from bench import fanout, history, latency, memory, page, profile, purge, reads, writes
 from bench.parts import HERE, Parts, parts
 from bench.report import Figure, print_table, say, write_json
 
@@ -15,6 +15,7 @@ MEASURES = {
     "history": history.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "page": page.measure,
     "purge": purge.measure,
     "reads": reads.measure,
     "writes": writes.measure,
