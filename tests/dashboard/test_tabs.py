@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from playwright.async_api import Page, expect
 
 from dashboard.address import Address, WorkerList
 from dashboard.api import Api
@@ -18,6 +19,7 @@ from dashboard.tabs import Tab
 from dashboard.view.drawing import NOTHING
 from dashboard.view.view import View
 from dashboard.view.views import Views
+from tests.dashboard.locators import connection, row
 from tests.dashboard.reporter import Reporter
 from tests.dashboard.waiting import until
 
@@ -205,3 +207,37 @@ async def others_told_alone(opened: Opened, view: View, id_: str) -> None:
     for name in ("facts", "failure", "comparison"):
         assert after.props[name, "children"].text == before.props[name, "children"].text
     assert after.props["comparison", "children"] is before.props["comparison", "children"]
+
+
+NOTE_WHAT_IS_DRAWN = """() => {
+    window.drawn = new Set();
+    const note = (changes) => {
+        for (const { target } of changes) {
+            const element = target.nodeType === Node.TEXT_NODE ? target.parentElement : target;
+            const part = element?.closest(".bar-row, .ag-row, #facts, #comparison, #timeline");
+            if (part) window.drawn.add(part.id || part.getAttribute("row-id") || part.innerText);
+        }
+    };
+    const all = { subtree: true, childList: true, characterData: true };
+    const watched = { ...all, attributes: true, attributeFilter: ["class", "title"] };
+    const panel = document.getElementById("process-panel");
+    new MutationObserver(note).observe(panel, watched);
+}"""
+
+
+async def test_of_hundreds_of_steps_only_the_one_that_changed_is_drawn_anew(
+    tab: Page, reporter: Reporter
+) -> None:
+    id_ = reporter.register("hundreds", [f"step {number}" for number in range(1, 301)])
+    run = reporter.start(id_)
+    await tab.goto(f"/?worker={id_}&process={run.id}")
+    await expect(tab.locator("#timeline .bar-row")).to_have_count(300)
+    await expect(row(tab, "tasks", run.tasks[1])).to_contain_text("Pending")
+    await expect(connection(tab)).to_have_text("Live")
+    await tab.evaluate(NOTE_WHAT_IS_DRAWN)
+    reporter.report(run, 2, "start")
+    await expect(row(tab, "tasks", run.tasks[1])).to_contain_text("Running")
+    bar = tab.locator("#timeline .bar-row").nth(1)
+    await expect(bar).to_have_class("bar-row status-running")
+    drawn = {text.split("\n")[0] for text in await tab.evaluate("[...window.drawn]")}
+    assert {"2 step 2", run.tasks[1]} <= drawn <= {"2 step 2", run.tasks[1], "facts"}
