@@ -11,7 +11,7 @@ RENDERER = 'addEventListener("DOMContentLoaded", () => new DashRenderer());'
 
 # What Dash's renderer asks for first.
 ASKED_FIRST = ("/_dash-layout", "/_dash-dependencies")
-# Asked for when the first table is drawn.
+# Dash would ask for it when it draws the first table; a part that is there already is not.
 TABLES_CODE = "/_dash-component-suites/dash_ag_grid/async-community.js"
 
 
@@ -46,7 +46,7 @@ def document() -> str:
     <head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
         <style>{_styles()}</style>{asked}</head>
     <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}
-        <link rel="preload" as="script" href="{TABLES_CODE}">
+        <script src="{TABLES_CODE}"></script>
         {preloaded}<script type="module" src="{folder}/main.js"></script>
         {{%renderer%}}</footer></body>
 </html>"""
