@@ -2,6 +2,7 @@
 
 import re
 from socket import gethostname
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -29,20 +30,32 @@ def test_every_module_is_asked_for_at_once_under_a_path_of_its_version(
 
 
 async def test_nothing_is_drawn_before_a_late_module_is_there(tab: Page) -> None:
-    order: list[str] = []
+    drawn: list[int] = []
 
     async def hold(route: Route) -> None:
         await tab.locator("#_dash-renderer").wait_for(state="attached")
         # All that can be done without the module is done.
         await tab.evaluate("new Promise((done) => requestIdleCallback(done))")
-        order.append("module")
+        drawn.append(await tab.locator("#dashboard").count())
         await route.continue_()
 
     await tab.route("**/scripts/time.js", hold)
-    tab.on("request", lambda sent: order.append("layout") if "_dash-layout" in sent.url else None)
     await tab.goto("/")
     await expect(connection(tab)).to_have_text("Live", timeout=30_000)
-    assert order == ["module", "layout"]
+    assert drawn == [0]
+
+
+async def test_everything_is_asked_for_once_and_before_the_code_runs(tab: Page) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda sent: asked.append(urlsplit(sent.url).path))
+    await tab.goto("/")
+    await expect(connection(tab)).to_have_text("Live", timeout=30_000)
+    assert len(asked) == len(set(asked))
+    code = [path for path in asked if path.endswith(".js") and "/scripts/" not in path]
+    assert asked.index("/_dash-layout") < asked.index(code[0])
+    assert TABLES_CODE in code
+    assert not [path for path in code if "polyfill" in path or "dash_table" in path]
+    assert not [path for path in asked if path.endswith(".css")]
 
 
 @pytest.mark.parametrize(
