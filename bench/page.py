@@ -32,7 +32,7 @@ VISITS = 7
 AIM_MILLISECONDS = 700.0
 WARM_AIM_MILLISECONDS = 400.0
 # With a header, tiles, a chart and filters, and with rows that a database has.
-MOST_OF_STOCK = 1.0
+MOST_OF_STOCK = 1.5
 AIM_KIB = 1024.0
 PATIENCE_MILLISECONDS = 30_000
 DESKTOP = {"width": 1440, "height": 900}
