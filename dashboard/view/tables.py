@@ -121,7 +121,7 @@ COLUMN = {
 GRID = {
     "theme": {"function": THEME},
     "animateRows": False,
-    # Drawn beyond what is in sight; the usual ten take a third of the time of the first rows.
+    # Drawn beyond what is in sight: the usual ten are nearly as many as a screen has.
     "rowBuffer": 5,
     "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": False},
     "suppressCellFocus": False,
