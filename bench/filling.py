@@ -24,7 +24,7 @@ NAME = "bench"
 VERSIONS = ("v1", "v2")
 
 
-async def fill(url: str, now: datetime) -> list[str]:
+async def fill(url: str, now: datetime, *, workers: int = WORKERS) -> list[str]:
     """FEW processes with one task each in the hour before `now`; the ids of their workers."""
     database = Database(url)
     await migrate(database)
@@ -33,18 +33,18 @@ async def fill(url: str, now: datetime) -> list[str]:
     async with database.writing() as connection:
         tx = Transaction(connection, memory=memory, shard=0, now=start)
         steps = [TaskDefinition("step", "v1")]
-        workers = [
+        ids = [
             register_worker.body(tx, name=NAME, version=version, task_definitions=steps).id
-            for version in islice(cycle(VERSIONS), WORKERS)
+            for version in islice(cycle(VERSIONS), workers)
         ]
         await tx.store(silently=True)
     async with database.writing() as connection:
         tx = Transaction(connection, memory=memory, shard=0, now=start)
-        await tx.load([Needs(workers=workers)])
+        await tx.load([Needs(workers=ids)])
         for number in range(FEW):
             failed = number % 10 == 3
             tx.now = start + timedelta(minutes=59) * (number / FEW)
-            process, tasks = start_process.body(tx, worker_id=workers[number % WORKERS])
+            process, tasks = start_process.body(tx, worker_id=ids[number % workers])
             end = TaskStatus.ERROR if failed else TaskStatus.SUCCESS
             tx.now += timedelta(seconds=2)
             said = error_of(number) if failed else None
@@ -53,7 +53,7 @@ async def fill(url: str, now: datetime) -> list[str]:
             end_process.body(tx, process_id=process.id, status=outcome, details=None)
         await tx.store(silently=True)
     await database.close()
-    return workers
+    return ids
 
 
 def multiply(server: MariaDb, database: str, times: int) -> None:

@@ -105,10 +105,12 @@ def _listens(port: int) -> bool:
 class MariaDb:
     """A MariaDB server of our own; `url(name)` is that of a database in it."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()
+    ) -> None:
         self._folder = folder
         self._durable = durable
-        self._options: Sequence[str] = ("--skip-log-bin",)
+        self._options: Sequence[str] = ("--skip-log-bin", *options)
         # None is ourselves.
         self._user: str | None = None
         self.port = free_port()
