@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 import uvicorn
 
 from app.banner import create_banner
+from app.check import run_check
 from app.connections import Connections, connection_limit
 from app.factory import configure_logging
 from app.purge import run_purge
@@ -29,7 +30,6 @@ from db.errors import DatabaseUnavailable
 from db.migrate import MigrationFailed, migrate
 from db.session import Database
 from graph.schema import create_schema
-from monitor.upkeep.counters import check_counters
 from monitor.upkeep.purging import Policy
 
 logger = logging.getLogger(__name__)
@@ -266,16 +266,4 @@ def _purge(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
-    async def compare() -> int:
-        database = Database(settings.resolved_database_url)
-        try:
-            differences = await check_counters(database, repair=options.repair)
-        finally:
-            await database.close()
-        for difference in differences:
-            _say(f"{difference}\n")
-        repaired = " (repaired)" if options.repair and differences else ""
-        _say(f"{len(differences)} differences{repaired}\n")
-        return 1 if differences and not options.repair else 0
-
-    return asyncio.run(compare())
+    return run_check(settings, repair=options.repair)

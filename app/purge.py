@@ -4,14 +4,15 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 
-from app.seeding import Progress
+from app.progress import Progress
 from app.settings import Settings
 from db.errors import DatabaseUnavailable
 from db.maintenance import compact, give_back_free_pages
 from db.migrate import migrate
 from db.session import Database
 from monitor.errors import Unavailable
-from monitor.upkeep.purging import SLOT_MARGIN, Policy, count_purgeable, forget_minutes, purge
+from monitor.upkeep.minutes import forget_minutes
+from monitor.upkeep.purging import SLOT_MARGIN, Policy, count_purgeable, purge
 from monitor.writing.job import UNHURRIED
 from monitor.writing.transactions import Transactions
 
@@ -26,6 +27,7 @@ def run_purge(settings: Settings, policy: Policy, *, dry_run: bool, compacting: 
         database = Database(settings.resolved_database_url)
         try:
             await migrate(database)
+            sys.stderr.write("counting what is old\n")
             count = await count_purgeable(database, policy, datetime.now(UTC))
             if dry_run:
                 sys.stdout.write(f"{count:,} processes would be removed\n")
@@ -46,7 +48,7 @@ def run_purge(settings: Settings, policy: Policy, *, dry_run: bool, compacting: 
 async def _purge(database: Database, policy: Policy, count: int) -> None:
     now = datetime.now(UTC)
     transactions = Transactions(database, on_commit=lambda: None, deadlines=UNHURRIED)
-    progress = Progress(count)
+    progress = Progress("processes", count)
     removed = 0
     async for step in purge(database, transactions, policy, now):
         removed += step

@@ -6,8 +6,6 @@ nothing: pages that are open show it when they are loaded again.
 """
 
 import asyncio
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.demo_pipelines import Outcome, Pipeline, draw_run, next_version, pipeline_of
+from app.progress import Progress
 from app.settings import Settings
 from db.errors import DatabaseUnavailable, is_unavailable
 from db.migrate import migrate
@@ -37,7 +36,6 @@ RELEASED = timedelta(days=5)
 WORKERS_OF_A_PIPELINE = 3
 RUNS_PER_COMMIT = 100
 IDLE_SECONDS = 60
-PROGRESS_SECONDS = 2.0
 # Any of them: only server processes must not queue for the same one.
 SHARD = 0
 
@@ -94,7 +92,7 @@ async def seed_history(database: Database, *, processes: int, workers: int, rand
         crews = await _register_all(tx, workers, since)
         await tx.store(silently=True)
     starts = (since + SPAN * (number / processes) for number in range(processes))
-    progress = Progress(processes)
+    progress = Progress("processes", processes)
     for first in range(0, processes, RUNS_PER_COMMIT):
         count = min(RUNS_PER_COMMIT, processes - first)
         runs = [(_choose(random.choice(crews), at, random), at) for at in islice(starts, count)]
@@ -164,26 +162,3 @@ def _reports(at: datetime, outcome: Outcome) -> Iterator[tuple[datetime, TaskSta
     yield at, TaskStatus.RUNNING
     end = TaskStatus.ERROR if outcome.error else TaskStatus.SUCCESS
     yield at + timedelta(seconds=outcome.seconds), end
-
-
-class Progress:
-    """Says how far it is, how fast, and how long it takes still."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._start = self._said = time.monotonic()
-
-    def add(self, count: int) -> None:
-        """Notes what was done; says so every PROGRESS_SECONDS, and at the end."""
-        self._done += count
-        now = time.monotonic()
-        if now - self._said < PROGRESS_SECONDS and self._done < self._total:
-            return
-        self._said = now
-        rate = self._done / max(now - self._start, 1e-6)
-        left = (self._total - self._done) / rate
-        sys.stderr.write(
-            f"{self._done:,} of {self._total:,} processes, {rate:,.0f}/s, {left:,.0f} s left\n"
-        )
-        sys.stderr.flush()

@@ -62,7 +62,8 @@ async def fill_years(server: MariaDb, url: str, now: datetime, hours: int = HOUR
 
 def _statements(hours: int) -> Iterator[tuple[str, str]]:
     """Each with what is said before it."""
-    yield _hours(hours), ""
+    for statement in _hours(hours):
+        yield statement, ""
     for table in COPIED:
         yield f"CREATE TABLE base_{table.name} AS SELECT * FROM {table.name};", ""
     for table in SORTED:
@@ -80,16 +81,16 @@ def _statements(hours: int) -> Iterator[tuple[str, str]]:
     yield "DROP TABLE hours;", ""
 
 
-def _hours(hours: int) -> str:
+def _hours(hours: int) -> Iterator[str]:
     """The hours to copy into: how long ago, and the pipeline of its own that it has."""
-    names = [f"{NAME} {seq}" if seq % 2 else "" for seq in range(1, hours)]
-    rows = ", ".join(
-        f"({seq}, '{name}', '{pipeline_id(name or NAME)}')" for seq, name in enumerate(names, 1)
-    )
-    return (
+    yield (
         "CREATE TABLE hours (seq INT PRIMARY KEY, own VARCHAR(255), pipeline_id VARCHAR(64)) "
-        f"CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin; INSERT INTO hours VALUES {rows};"
+        "CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;"
     )
+    for first in range(1, hours, PORTION):
+        names = {n: f"{NAME} {n}" if n % 2 else "" for n in range(first, first + PORTION)}
+        rows = (f"({n}, '{own}', '{pipeline_id(own or NAME)}')" for n, own in names.items())
+        yield f"INSERT INTO hours VALUES {', '.join(rows)};"
 
 
 def _copies(table: Table, hours: int) -> Iterator[tuple[str, str]]:
@@ -111,7 +112,7 @@ def _copies(table: Table, hours: int) -> Iterator[tuple[str, str]]:
         )
 
 
-def _changed(table: Table, names: list[str]) -> Mapping[str, str]:
+def _changed(table: Table, names: list[str]) -> dict[str, str]:
     """What is other in a copy than in what it is of."""
     earlier = {
         name: f"base_{table.name}.{name} - INTERVAL seq HOUR"
@@ -151,7 +152,7 @@ _SUBJECT = (
 _NAMED = {"name": "hours.own", "name_folded": "hours.own"}
 _NAMED_OF_ALL = dict.fromkeys(_NAMED, f"IF({_OWN}, hours.own, '{NAME}')")
 _LATEST = "last_seen_at - INTERVAL seq HOUR"
-_OF_TABLE: Mapping[Table, Mapping[str, str]] = {
+_OF_TABLE: Mapping[Table, dict[str, str]] = {
     models.pipelines: {"id": "hours.pipeline_id", **_NAMED},
     models.workers: {
         "id": _earlier_id("id", "worker"),

@@ -105,9 +105,7 @@ def _listens(port: int) -> bool:
 class MariaDb:
     """A MariaDB server of our own; `url(name)` is that of a database in it."""
 
-    def __init__(
-        self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
         self._folder = folder
         self._durable = durable
         self._options: Sequence[str] = ("--skip-log-bin", *options)
@@ -148,6 +146,8 @@ class MariaDb:
             "--no-defaults",
             *(() if self._user else self._as_user()),
             f"--datadir={self._folder / 'data'}",
+            # Another server that starts removes what it finds in a shared one.
+            f"--tmpdir={self._folder}",
             f"--socket={self._folder / 's.sock'}",
             f"--pid-file={self._folder / 'pid'}",
             f"--port={self.port}",

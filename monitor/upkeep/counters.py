@@ -17,7 +17,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,16 +51,49 @@ class Difference:
         return f"{self.what}{of}: kept {self.kept}, counted {self.counted}"
 
 
-async def check_counters(database: Database, *, repair: bool) -> list[Difference]:
-    """What differs; with `repair` it is set right, too.
+class Watcher(Protocol):
+    """Is told how far a check is, and what it finds."""
 
-    Goes through processes and workers by pages and through time by days: however long history is,
-    memory is taken by the differences only. Raises DatabaseUnavailable.
+    def begin(self, what: str, total: int | None) -> None:
+        """So many of these are looked through next; None: nobody knows."""
+
+    def add(self, count: int) -> None:
+        """So many of them were."""
+
+    def find(self, difference: Difference) -> None: ...
+
+
+class _Collector:
+    """Keeps what is found."""
+
+    def __init__(self) -> None:
+        self.differences: list[Difference] = []
+
+    def begin(self, what: str, total: int | None) -> None: ...
+
+    def add(self, count: int) -> None: ...
+
+    def find(self, difference: Difference) -> None:
+        self.differences.append(difference)
+
+
+async def check_counters(database: Database, *, repair: bool) -> list[Difference]:
+    """As `check_watched`; what differs."""
+    collector = _Collector()
+    await check_watched(database, collector, repair=repair)
+    return collector.differences
+
+
+async def check_watched(database: Database, watcher: Watcher, *, repair: bool) -> None:
+    """Tells what differs; with `repair` it is set right, too.
+
+    Goes through processes and workers by pages and through time by days, and keeps nothing: however
+    long history is, and however much differs, it takes as much memory. Raises DatabaseUnavailable.
     """
     unhurried = MaintenanceDatabase(database)
     try:
         async with unhurried.reading() as connection:
-            checker = _Checker(unhurried, connection, repair=repair)
+            checker = _Checker(unhurried, connection, watcher, repair=repair)
             await checker.check_processes()
             await checker.check_workers()
             await checker.check_pipelines()
@@ -68,27 +101,28 @@ async def check_counters(database: Database, *, repair: bool) -> list[Difference
             await checker.check_texts()
             await checker.check_slots()
             await checker.check_totals()
-        return checker.differences
     finally:
         await unhurried.close()
 
 
 class _Checker:
-    def __init__(self, database: Database, connection: AsyncConnection, *, repair: bool) -> None:
-        self.differences: list[Difference] = []
+    def __init__(
+        self, database: Database, connection: AsyncConnection, watcher: Watcher, *, repair: bool
+    ) -> None:
         self._database = database
         self._connection = connection
+        self._watcher = watcher
         self._repair = repair
 
     async def check_processes(self) -> None:
-        async for ids in self._pages(models.processes.c.id, _PROCESSES_PER_PAGE):
+        async for ids in self._pages("processes", models.processes.c.id, _PROCESSES_PER_PAGE):
             found = await recount.compare_processes(self._connection, ids)
             self._note("process", found)
             for mismatch in found:
                 await self._repair_with(repairs.repair_process, mismatch.key)
 
     async def check_workers(self) -> None:
-        async for ids in self._pages(models.workers.c.id, _WORKERS_PER_PAGE):
+        async for ids in self._pages("workers", models.workers.c.id, _WORKERS_PER_PAGE):
             found = await recount.compare_workers(self._connection, ids)
             self._note("worker", found)
             wrong = {mismatch.key for mismatch in found}
@@ -100,7 +134,7 @@ class _Checker:
                 await self._repair_with(repairs.repair_worker, worker_id)
 
     async def check_pipelines(self) -> None:
-        async for ids in self._pages(models.pipelines.c.id, _PIPELINES_PER_PAGE):
+        async for ids in self._pages("pipelines", models.pipelines.c.id, _PIPELINES_PER_PAGE):
             figures = await pipeline_recount.compare_pipelines(self._connection, ids)
             self._note("pipeline", figures)
             durations = await pipeline_recount.compare_durations(self._connection, ids)
@@ -115,6 +149,7 @@ class _Checker:
                 await self._repair_with(repairs.repair_pipeline, pipeline_id)
 
     async def check_slots(self) -> None:
+        self._watcher.begin("days", None)
         at = await self._next_instant(datetime.fromtimestamp(0, UTC))
         while at is not None:
             since = slot_start(at, max(SLOT_SECONDS))
@@ -122,10 +157,11 @@ class _Checker:
             self._note("activity", found)
             if found:
                 await self._repair_with(repairs.repair_slots, since)
+            self._watcher.add(1)
             at = await self._next_instant(since + repairs.WINDOW)
 
     async def check_failures(self) -> None:
-        async for ids in self._pages(models.failures.c.id, _FAILURES_PER_PAGE):
+        async for ids in self._pages("failures", models.failures.c.id, _FAILURES_PER_PAGE):
             found = await failure_recount.compare_failures(self._connection, ids)
             self._note("failure", found)
             for failure_id in sorted({mismatch.key.failure_id for mismatch in found}):
@@ -137,7 +173,7 @@ class _Checker:
 
     async def check_texts(self) -> None:
         """What is searched: the texts of failures and of processes, and no others."""
-        async for ids in self._pages(models.failures.c.id, _FAILURES_PER_PAGE):
+        async for ids in self._pages("texts of failures", models.failures.c.id, _FAILURES_PER_PAGE):
             untold = await text_recount.compare_failures(self._connection, ids)
             self._note("failure", untold)
             for mismatch in untold:
@@ -147,7 +183,7 @@ class _Checker:
             for mismatch in silent:
                 await self._repair_texts(mismatch.key)
         for texts, subjects in text_recount.SUBJECTS:
-            async for ids in self._pages(texts.c.subject_id, _PROCESSES_PER_PAGE):
+            async for ids in self._pages(texts.name, texts.c.subject_id, _PROCESSES_PER_PAGE):
                 arguments = (texts, subjects)
                 found = await text_recount.compare_subjects(self._connection, *arguments, ids)
                 self._note("removed", found)
@@ -163,6 +199,7 @@ class _Checker:
             await self._repair_with(text_recount.repair_processes, some)
 
     async def check_totals(self) -> None:
+        self._watcher.begin("totals", None)
         found = await recount.compare_totals(self._connection)
         self._note("totals", found)
         if found:
@@ -173,13 +210,17 @@ class _Checker:
             for name, counted in mismatch.counted.items():
                 if (kept := mismatch.kept[name]) != counted:
                     difference = Difference(f"{what}.{name}", str(mismatch.key), kept, counted)
-                    self.differences.append(difference)
+                    self._watcher.find(difference)
 
-    async def _pages(self, id_: ColumnElement[str], size: int) -> AsyncIterator[Sequence[str]]:
+    async def _pages(
+        self, what: str, id_: ColumnElement[str], size: int
+    ) -> AsyncIterator[Sequence[str]]:
+        self._watcher.begin(what, await self._connection.scalar(select(func.count(id_))))
         statement = select(id_).order_by(id_).limit(size)
         ids = (await self._connection.execute(statement)).scalars().all()
         while ids:
             yield ids
+            self._watcher.add(len(ids))
             following = statement.where(id_ > ids[-1])
             ids = (await self._connection.execute(following)).scalars().all()
 

@@ -11,28 +11,38 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, func, or_, select, true
+from sqlalchemy import Select, and_, bindparam, func, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
+from db.maintenance import MaintenanceDatabase
 from db.session import Database
 from monitor.processes import remove_processes
 from monitor.reading.asking import reading
 from monitor.reading.conditions import Condition
-from monitor.slots import SLOT_SECONDS
 from monitor.writing.transactions import Transactions
 
 # A step locks its workers and processes for some 10 ms; then it rests for as long as it took.
 STEP_TASKS = 500
 STEP_PROCESSES = 100
 MAX_REST_SECONDS = 1.0
+# Of so many workers it is known at a time what is too much of them.
+PAGE_WORKERS = 200
 # Minutes are kept longer than the processes they count, for a chart that is whole.
 SLOT_MARGIN = timedelta(days=1)
 
 _process = models.processes.c
 _worker = models.workers.c
 _COLUMNS = select(_process.id, _process.task_count)
-_slot = models.activity.c
-_MINUTES = _slot.slot_seconds == min(SLOT_SECONDS)
+_WITH_MORE = (
+    select(_worker.id)
+    .where(
+        _worker.running + _worker.succeeded + _worker.failed > bindparam("kept"),
+        _worker.id > bindparam("last"),
+    )
+    .order_by(_worker.id)
+    .limit(PAGE_WORKERS)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ async def purge(
     Raises Unavailable. May be broken off and begun again at any time, by several at once.
     """
     before = policy.before(now)
-    for statement in [*_by_age(before), *await _by_number(database, policy.processes)]:
+    async for statement in _old(database, policy, before):
         while True:
             async with reading(database) as connection:
                 found = (await connection.execute(statement.limit(STEP_PROCESSES))).all()
@@ -88,19 +98,36 @@ def _one_step(found: Sequence[Any]) -> list[str]:
 
 
 async def count_purgeable(database: Database, policy: Policy, now: datetime) -> int:
-    """How many processes `purge` would remove now. Raises Unavailable."""
+    """How many processes `purge` would remove now, however long that takes. Raises Unavailable."""
     before = policy.before(now)
-    counted = _by_age(before)
-    for statement in await _by_number(database, policy.processes):
-        # Each once: what is among the old ones already is left out.
-        young = true() if before is None else _process.ended_at >= before
-        counted.append(statement.where(young))
+    # Each once: what is among the old ones already is left out.
+    young = true() if before is None else _process.ended_at >= before
+    unhurried = MaintenanceDatabase(database)
     total = 0
-    async with reading(database) as connection:
-        for statement in counted:
-            number = select(func.count()).select_from(statement.order_by(None).subquery())
-            total += (await connection.execute(number)).scalar_one()
+    try:
+        async with reading(unhurried) as connection:
+            for statement in _by_age(before):
+                total += await _count(connection, statement)
+            async for statement in _by_number(database, policy.processes):
+                total += await _count(connection, statement.where(young))
+    finally:
+        await unhurried.close()
     return total
+
+
+async def _count(connection: AsyncConnection, statement: Select[Any]) -> int:
+    number = select(func.count()).select_from(statement.order_by(None).subquery())
+    counted: int = (await connection.execute(number)).scalar_one()
+    return counted
+
+
+async def _old(
+    database: Database, policy: Policy, before: datetime | None
+) -> AsyncIterator[Select[Any]]:
+    for statement in _by_age(before):
+        yield statement
+    async for statement in _by_number(database, policy.processes):
+        yield statement
 
 
 def _by_age(before: datetime | None) -> list[Select[Any]]:
@@ -119,31 +146,28 @@ def _by_age(before: datetime | None) -> list[Select[Any]]:
     return [*ended, abandoned.order_by(_process.updated_at)]
 
 
-async def _by_number(database: Database, processes: int | None) -> list[Select[Any]]:
+async def _by_number(database: Database, processes: int | None) -> AsyncIterator[Select[Any]]:
     """What has ended and is not among the newest of its worker, worker by worker."""
-    if processes is None:
-        return []
-    async with reading(database) as connection:
-        limits = [
-            (worker_id, await _oldest_kept(connection, worker_id, processes))
-            for worker_id in await _workers_with_more(connection, processes)
-        ]
-    return [
-        _COLUMNS.where(
-            _process.worker_id == worker_id, _process.status.in_(("SUCCESS", "ERROR")), older
-        ).order_by(_process.started_at)
-        for worker_id, older in limits
-        if older is not None
-    ]
+    last, found = "", processes is not None
+    while found:
+        async with reading(database) as connection:
+            given = {"kept": processes, "last": last}
+            ids = (await connection.scalars(_WITH_MORE, given)).all()
+            limits = [(id_, await _oldest_kept(connection, id_, processes or 0)) for id_ in ids]
+        for worker_id, older in limits:
+            if older is not None:
+                yield _COLUMNS.where(
+                    _process.worker_id == worker_id,
+                    _process.status.in_(("SUCCESS", "ERROR")),
+                    older,
+                ).order_by(_process.started_at)
+        found = len(ids) == PAGE_WORKERS
+        last = ids[-1] if ids else ""
 
 
-async def _workers_with_more(connection: Any, processes: int) -> Sequence[str]:
-    kept = _worker.running + _worker.succeeded + _worker.failed
-    found = await connection.execute(select(_worker.id).where(kept > processes))
-    return list(found.scalars())
-
-
-async def _oldest_kept(connection: Any, worker_id: str, processes: int) -> Condition | None:
+async def _oldest_kept(
+    connection: AsyncConnection, worker_id: str, processes: int
+) -> Condition | None:
     """Older than the worker's n-th newest process."""
     statement = (
         select(_process.started_at, _process.id)
@@ -160,18 +184,3 @@ async def _oldest_kept(connection: Any, worker_id: str, processes: int) -> Condi
         _process.started_at <= row.started_at,
         or_(_process.started_at < row.started_at, _process.id < row.id),
     )
-
-
-async def forget_minutes(database: Database, before: datetime) -> None:
-    """Removes the activity by the minute from before this instant, a day of each subject at a time.
-
-    What remains of these days is their activity by the hour. Raises Unavailable.
-    """
-    async with reading(database) as connection:
-        workers = (await connection.execute(select(_worker.id))).scalars().all()
-        pipelines = (await connection.execute(select(models.pipelines.c.id))).scalars().all()
-        for subject_id in ("", *pipelines, *workers):
-            mine = _MINUTES & (_slot.subject_id == subject_id) & (_slot.slot_at < before)
-            while oldest := await connection.scalar(select(func.min(_slot.slot_at)).where(mine)):
-                until = min(oldest + timedelta(days=1), before)
-                await connection.execute(delete(models.activity).where(mine, _slot.slot_at < until))

@@ -19,9 +19,10 @@ from db.session import Database
 from monitor.archiving import archive_idle
 from monitor.errors import Unavailable
 from monitor.reading.asking import reading
-from monitor.slots import oldest_hours
+from monitor.slots import HOUR_SECONDS, oldest_hours, slot_start
 from monitor.upkeep.forgetting import forget_failures
-from monitor.upkeep.purging import SLOT_MARGIN, Policy, forget_minutes, purge
+from monitor.upkeep.minutes import forget_minutes
+from monitor.upkeep.purging import SLOT_MARGIN, Policy, purge
 from monitor.upkeep.rollup import roll_up
 from monitor.writing.transactions import Transactions
 
@@ -80,6 +81,10 @@ class Retention:
         self._failures_for = failures_for
         # Hours from before that are days already.
         self._rolled_up: datetime | None = None
+        # Minutes from before that are gone already.
+        self._minutes_forgotten: datetime | None = None
+        # The hour in which failures were looked through.
+        self._failures_forgotten: datetime | None = None
 
     async def run(self) -> None:
         """Looks until cancelled; what fails is tried again with the next look."""
@@ -118,13 +123,18 @@ class Retention:
                     await connection.execute(statement, {"ids": ids})
 
     async def forget_failures(self, now: datetime) -> None:
-        """Removes the failures that are silent for long and have no process left."""
-        if self._failures_for is not None:
-            removed = 0
-            async for count in forget_failures(self._database, now, self._failures_for):
-                removed += count
-            if removed:
-                logger.info("%d failures without processes were removed", removed)
+        """Removes the failures that are silent for long and have no process left; once an hour,
+        since all that are silent for long are looked through.
+        """
+        hour = slot_start(now, HOUR_SECONDS)
+        if self._failures_for is None or hour == self._failures_forgotten:
+            return
+        removed = 0
+        async for count in forget_failures(self._database, now, self._failures_for):
+            removed += count
+        self._failures_forgotten = hour
+        if removed:
+            logger.info("%d failures without processes were removed", removed)
 
     async def forget_writers(self, before: datetime) -> None:
         """Removes the marks of server processes that wrote nothing since this instant."""
@@ -144,9 +154,16 @@ class Retention:
         if removed:
             logger.info("%d old processes were removed", removed)
             await give_back_free_pages(self._database)
-        before = self._policy.before(now)
-        if before is not None:
-            await forget_minutes(self._database, before - SLOT_MARGIN)
+        await self._forget_minutes(now)
+
+    async def _forget_minutes(self, now: datetime) -> None:
+        """Once an hour, since all workers are looked through."""
+        if (oldest := self._policy.before(now)) is None:
+            return
+        before = slot_start(oldest - SLOT_MARGIN, HOUR_SECONDS)
+        if before != self._minutes_forgotten:
+            await forget_minutes(self._database, before)
+            self._minutes_forgotten = before
 
     async def roll_up(self, now: datetime) -> None:
         """Makes days of the hours that are old, once a day: all that is kept is looked through."""

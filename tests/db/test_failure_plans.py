@@ -98,7 +98,10 @@ async def test_no_look_reads_all_failures(history: Database, what: str) -> None:
     statement: Any = {"due": FAILURES.due, "any untold": FAILURES.is_any_untold, "silent": SILENT}[
         what
     ]
-    given = {"due": {"before": before, "ahead": ahead}, "silent": {"before": before}}
+    given = {
+        "due": {"before": before, "ahead": ahead},
+        "silent": {"before": before, "at": LONG_AGO, "last": ""},
+    }
     async with history.reading() as connection:
         assert await _whole_tables(connection, statement.params(given.get(what, {}))) == []
 

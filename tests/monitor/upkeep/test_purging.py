@@ -22,7 +22,8 @@ from monitor.reading.pages import Direction, Order
 from monitor.reading.reads import PROCESSES, WORKERS, find_by_id, list_slice
 from monitor.tasks import update_task
 from monitor.upkeep.counters import check_counters
-from monitor.upkeep.purging import STEP_TASKS, Policy, count_purgeable, forget_minutes, purge
+from monitor.upkeep.minutes import forget_minutes
+from monitor.upkeep.purging import STEP_TASKS, Policy, count_purgeable, purge
 from monitor.upkeep.retention import Retention
 from monitor.workers import record_heartbeat
 from monitor.writing.transactions import Transactions
@@ -266,5 +267,5 @@ async def test_a_look_removes_what_is_old_and_the_minutes_of_its_days(
         minutes = select(func.min(slot.slot_at)).where(slot.slot_seconds == 60)
         oldest = await connection.scalar(minutes)
     assert oldest is not None
-    assert oldest >= now - timedelta(days=6, minutes=1)
+    assert oldest >= now - timedelta(days=6, hours=1, minutes=1)
     assert await check_counters(database, repair=False) == []
