@@ -26,6 +26,8 @@ ROUNDS = 25
 # Of the reads that grow most, how many are measured once more.
 AGAIN = 10
 PAGE = 10
+# Workers that are silent for long stay in the lists.
+KEEP = {"MONITOR_ARCHIVE_AFTER_DAYS": "0"}
 FEW_WORKERS = 50
 MANY_WORKERS = 50_000
 ORDERS = {
@@ -61,13 +63,12 @@ async def measure(parts: Parts) -> list[Figure]:
     small, large = parts.new_database(), parts.new_database()
     # A whole hour, so that copies of its processes share no slot of activity with it.
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    workers = await fill(small, now)
-    await fill(large, now)
+    reads = [reads_of(await fill(url, now), now) for url in (small, large)]
     multiply(parts.mariadb, large.rsplit("/", 1)[1], TIMES)
     multiply_texts(parts.mariadb, large.rsplit("/", 1)[1], TIMES)
     assert await _count(large) == FEW * TIMES
     sizes = (f"{FEW:,}", f"{FEW * TIMES:,} processes")
-    figures = await _compare_all(parts, (small, large), sizes, _reads(workers, now))
+    figures = await compare_all(parts, (small, large), sizes, reads)
     figures += await _measure_workers(parts, now)
     return figures + await _measure_failures(parts, now)
 
@@ -79,7 +80,7 @@ async def _measure_workers(parts: Parts, now: datetime) -> list[Figure]:
         multiply_workers(parts.mariadb, url.rsplit("/", 1)[1], times)
     sizes = (f"{FEW_WORKERS:,}", f"{MANY_WORKERS:,} workers of one name")
     reads = {"pipelines, every list of one": list(_pipelines(now))}
-    return await _compare_all(parts, (few, many), sizes, reads)
+    return await compare_all(parts, (few, many), sizes, [reads, reads])
 
 
 async def _measure_failures(parts: Parts, now: datetime) -> list[Figure]:
@@ -89,27 +90,34 @@ async def _measure_failures(parts: Parts, now: datetime) -> list[Figure]:
         database = url.rsplit("/", 1)[1]
         failures.multiply_failures(parts.mariadb, database, count // FAILURES)
     sizes = (f"{failures.FEW:,}", f"{failures.MANY:,} failures")
-    reads = {"failures, every list": [_query(q) for q in failures.list_queries(NAME, PAGE)]}
-    return await _compare_all(parts, (few, many), sizes, reads)
+    reads = {"failures, every list": [query(q) for q in failures.list_queries(NAME, PAGE)]}
+    return await compare_all(parts, (few, many), sizes, [reads, reads])
 
 
-async def _compare_all(
-    parts: Parts, urls: tuple[str, str], sizes: tuple[str, str], reads: Mapping[str, Sequence[Read]]
+async def compare_all(
+    parts: Parts,
+    urls: tuple[str, str],
+    sizes: tuple[str, str],
+    reads: Sequence[Mapping[str, Sequence[Read]]],
 ) -> list[Figure]:
-    with parts.monitor(urls[0]) as few, parts.monitor(urls[1]) as many:
+    """The reads of each of the two databases, by what they are called."""
+    with parts.monitor(urls[0], env=KEEP) as few, parts.monitor(urls[1], env=KEEP) as many:
         connections = [
             Connection(*await asyncio.open_connection("127.0.0.1", server.port))
             for server in (few, many)
         ]
         figures = []
-        for name, some in reads.items():
-            seconds = [await _compare(connections, read) for read in some]
+        for name in reads[0]:
+            pairs = list(zip(*(of[name] for of in reads), strict=True))
+            seconds = [await _compare(connections, pair) for pair in pairs]
             figures.append(_figure(name, sizes, seconds))
-            if len(some) > 1:
+            if len(pairs) > 1:
                 # Once more: of a hundred, the greatest is mostly the one that met most noise.
-                again = [await _compare(connections, some[n]) for n in _most_grown(seconds)]
-                worst = max(again, key=_growth)
-                figures.append(_figure(f"{name}, the one that grows most", sizes, [worst]))
+                most = _most_grown(seconds)
+                again = {n: await _compare(connections, pairs[n]) for n in most}
+                worst = max(again, key=lambda n: _growth(again[n]))
+                say(f"{name}, the one that grows most: {pairs[worst][1]}")
+                figures.append(_figure(f"{name}, the one that grows most", sizes, [again[worst]]))
     return figures
 
 
@@ -140,11 +148,11 @@ def _figure(name: str, sizes: tuple[str, str], seconds: Sequence[tuple[float, fl
     return Figure(what, "ms", many, 1.5, f"at {sizes[0]}", few, lower_is_better=True)
 
 
-async def _compare(connections: Sequence[Connection], read: Read) -> tuple[float, float]:
+async def _compare(connections: Sequence[Connection], reads: Sequence[Read]) -> tuple[float, float]:
     """Median seconds at few and at many."""
     seconds: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
-        for connection, seen in zip(connections, seconds, strict=True):
+        for connection, read, seen in zip(connections, reads, seconds, strict=True):
             connection.seconds.clear()
             answer = await connection.request(read.path, read.body)
             assert "errors" not in answer, answer
@@ -153,16 +161,17 @@ async def _compare(connections: Sequence[Connection], read: Read) -> tuple[float
     return few, many
 
 
-def _reads(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
+def reads_of(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
+    """What is read of a history until `now`, with these workers in it."""
     since = now - timedelta(hours=24)
     activity = f'{{ activity(since: "{since.isoformat()}", slotSeconds: 3600) {{ at started }} }}'
     return {
         "/dashboard_workers": [Read("/dashboard_workers")],
-        "summary": [_query("{ summary { workersOnline processes { total } } }")],
-        "activity of a day": [_query(activity)],
+        "summary": [query("{ summary { workersOnline processes { total } } }")],
+        "activity of a day": [query(activity)],
         "first pages, every order and filter": list(_pages(workers, now)),
         "pipelines, every list of one": list(_pipelines(now)),
-        "search": [_query(_search(text)) for text in TEXTS],
+        "search": [query(_search(text)) for text in TEXTS],
     }
 
 
@@ -180,17 +189,18 @@ def _pipelines(now: datetime) -> Iterator[Read]:
         f"runtime(since: {day}) {{ p50Seconds p95Seconds }}"
     )
     for filter_ in ("", "failing: true", "running: false", "lost: false"):
-        yield _query(f"{{ pipelines(filter: {{{filter_}}}) {{ edges {{ node {{ {shown} }} }} }} }}")
+        yield query(f"{{ pipelines(filter: {{{filter_}}}) {{ edges {{ node {{ {shown} }} }} }} }}")
     for figures in OF_ONE:
-        yield _query(f"{{ pipeline(name: {json.dumps(NAME)}) {{ {figures} }} }}")
+        yield query(f"{{ pipeline(name: {json.dumps(NAME)}) {{ {figures} }} }}")
     one = f"pipelineIds: {json.dumps([pipeline_id(NAME)])}"
     for kind, fields in ORDERS.items():
         for field, direction in product(fields, ("ASC", "DESC")):
-            yield _query(_page(kind, one, field, direction))
+            yield query(_page(kind, one, field, direction))
 
 
-def _query(query: str) -> Read:
-    return Read("/graphql", {"query": query})
+def query(text: str) -> Read:
+    """A document without variables."""
+    return Read("/graphql", {"query": text})
 
 
 def _pages(workers: Sequence[str], now: datetime) -> list[Read]:
@@ -209,7 +219,7 @@ def _pages(workers: Sequence[str], now: datetime) -> list[Read]:
         ],
     }
     return [
-        _query(_page(kind, filter_, field, direction))
+        query(_page(kind, filter_, field, direction))
         for kind in NODES
         for filter_, field, direction in product(filters[kind], ORDERS[kind], ("ASC", "DESC"))
     ]

@@ -4,7 +4,8 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +28,7 @@ class Parts:
     """MariaDB with fsync on every commit, Redis, monitors on them, and the peers."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
-        self._folder = folder
+        self.folder = folder
         self._stack = stack
         self._mariadb: MariaDb | None = None
         self._redis: RedisServer | None = None
@@ -36,7 +37,7 @@ class Parts:
     @property
     def mariadb(self) -> MariaDb:
         if self._mariadb is None:
-            self._mariadb = MariaDb(self._folder / "mariadb", durable=True)
+            self._mariadb = MariaDb(self.folder / "mariadb", durable=True)
             self._mariadb.install()
             self._mariadb.start()
             self._stack.callback(self._mariadb.stop)
@@ -45,7 +46,7 @@ class Parts:
     @property
     def redis(self) -> RedisServer:
         if self._redis is None:
-            self._redis = RedisServer(self._folder / "redis")
+            self._redis = RedisServer(self.folder / "redis")
             self._redis.start()
             self._stack.callback(self._redis.stop)
         return self._redis
@@ -58,10 +59,25 @@ class Parts:
         return self.mariadb.url(name)
 
     @contextmanager
-    def monitor(self, database_url: str, *, workers: int = 1) -> Iterator[MonitorServer]:
+    def database_server(self, folder: Path, options: Sequence[str] = ()) -> Iterator[MariaDb]:
+        """A MariaDB of its own, with what is in the folder already."""
+        server = MariaDb(folder, durable=True, options=options)
+        if not folder.exists():
+            server.install()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    @contextmanager
+    def monitor(
+        self, database_url: str, *, workers: int = 1, env: Mapping[str, str] | None = None
+    ) -> Iterator[MonitorServer]:
         """The product on MariaDB and Redis."""
-        env = {"DATABASE_URL": database_url, "REDIS_URL": self.redis.url, "TOKEN": TOKEN}
-        server = MonitorServer(self._folder / "monitor", env, "--workers", str(workers))
+        settings = {"DATABASE_URL": database_url, "REDIS_URL": self.redis.url, "TOKEN": TOKEN}
+        settings |= env or {}
+        server = MonitorServer(self.folder / "monitor", settings, "--workers", str(workers))
         server.start()
         assert server.process is not None
         try:
@@ -75,11 +91,23 @@ class Parts:
         finally:
             server.stop()
 
+    def start_seconds(self, database_url: str) -> float:
+        """From the start of the product until it says that what is reported is stored."""
+        env = {"DATABASE_URL": database_url, "REDIS_URL": self.redis.url, "TOKEN": TOKEN}
+        server = MonitorServer(self.folder / "monitor", env)
+        began = time.perf_counter()
+        server.launch()
+        try:
+            server.wait_until_healthy()
+            return time.perf_counter() - began
+        finally:
+            server.stop()
+
     @contextmanager
     def command(self, *arguments: str, database_url: str) -> Iterator["subprocess.Popen[bytes]"]:
         """`process-monitor` with these arguments."""
         env = {**os.environ, "DATABASE_URL": database_url, "TOKEN": TOKEN}
-        log = self._folder / f"{arguments[0]}.log"
+        log = self.folder / f"{arguments[0]}.log"
         with running([sys.executable, "-m", "app", *arguments], log=log, env=env) as process:
             yield process
 
@@ -91,7 +119,7 @@ class Parts:
             command = [find_program("node"), str(HERE / "node" / name)]
         else:
             command = [sys.executable, "-m", f"bench.peers.{name}"]
-        log = self._folder / f"{name}.log"
+        log = self.folder / f"{name}.log"
         with running([*command, str(port), *arguments], log=log, env=dict(os.environ)) as process:
             wait_until(lambda: _listeners(port) == workers, name, log, process)
             yield port, process.pid

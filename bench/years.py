@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Index, Table
 
-from bench.filling import FEW, NAME, fill
+from bench.filling import NAME, fill
 from bench.report import say
 from db import models
 from db.searched import failure_texts, process_texts
@@ -211,8 +211,3 @@ def _added(index: Index) -> str:
     prefix = index.dialect_options["mariadb"]["prefix"] or ""
     columns = ", ".join(f"`{column.name}`" for column in index.columns)
     return f"ADD {prefix} INDEX {index.name} ({columns})"
-
-
-def count_all(hours: int = HOURS) -> tuple[int, int]:
-    """How many processes, and how many workers, there are then."""
-    return FEW * hours, WORKERS * hours

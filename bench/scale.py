@@ -1,0 +1,81 @@
+"""Reads, starts, upkeep and `check` at ten million processes, beside the same at a thousand."""
+
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import failures, history, upkeep
+from bench.checking import measure_check
+from bench.filling import FEW, NAME, fill
+from bench.parts import Parts
+from bench.report import Figure, say
+from bench.years import HOURS, OPTIONS, WORKERS, fill_years
+
+STARTS = 5
+START_SECONDS = 2.0
+# Where the databases stay when it is named: filling them takes longer than everything else.
+FOLDER = "BENCH_SCALE_FOLDER"
+_SMALL, _LARGE = "few", "years"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Until when, and the ids of the latest workers of the small and of the large database."""
+
+    until: str
+    workers: Sequence[Sequence[str]]
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.until)
+
+
+async def measure(parts: Parts) -> list[Figure]:
+    """What `history` reads, the start, upkeep and `check`, beside a database of 1,000 processes."""
+    folder = Path(os.environ.get(FOLDER) or parts.folder / "scale")
+    filled = await _fill(parts, folder)
+    processes = FEW * HOURS
+    sizes = f"{FEW:,}", f"{processes:,} processes, {WORKERS * HOURS:,} workers"
+    with parts.database_server(folder) as server:
+        urls = server.url(_SMALL), server.url(_LARGE)
+        say(f"scale: {sizes[0]} processes, and {sizes[1]}")
+        figures = _measure_starts(parts, urls, sizes)
+        reads = [_read(workers, filled.now) for workers in filled.workers]
+        figures += await history.compare_all(parts, urls, sizes, reads)
+        figures += await upkeep.measure(urls, sizes)
+        return figures + measure_check(parts, urls, sizes, processes)
+
+
+def _read(workers: Sequence[str], now: datetime) -> dict[str, list[history.Read]]:
+    lists = failures.list_queries(NAME, history.PAGE)
+    return history.reads_of(workers, now) | {"failures, every list": [*map(history.query, lists)]}
+
+
+async def _fill(parts: Parts, folder: Path) -> Filled:
+    note = folder / "filled.json"
+    if not note.exists():
+        # A whole hour, so that copies of its processes share no slot of activity with it.
+        now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        with parts.database_server(folder, OPTIONS) as server:
+            for name in (_SMALL, _LARGE):
+                server.execute(f"CREATE OR REPLACE DATABASE {name}")
+            few = await fill(server.url(_SMALL), now, workers=WORKERS)
+            many = await fill_years(server, server.url(_LARGE), now)
+        note.write_text(json.dumps(asdict(Filled(now.isoformat(), (few, many)))))
+    return Filled(**json.loads(note.read_text()))
+
+
+def _measure_starts(parts: Parts, urls: tuple[str, str], sizes: tuple[str, str]) -> list[Figure]:
+    """From the start of the program until it says that what is reported is stored."""
+    few, many = (
+        statistics.median([parts.start_seconds(url) for _ in range(STARTS)]) for url in urls
+    )
+    name = f"start of a server process at {sizes[1]}"
+    return [
+        Figure(name, "s", many, START_SECONDS, lower_is_better=True),
+        Figure(name, "s", many, 1.2, f"at {sizes[0]}", few, lower_is_better=True),
+    ]
