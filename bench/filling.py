@@ -24,8 +24,10 @@ NAME = "bench"
 VERSIONS = ("v1", "v2")
 
 
-async def fill(url: str, now: datetime, *, workers: int = WORKERS) -> list[str]:
-    """FEW processes with one task each in the hour before `now`; the ids of their workers."""
+async def fill(
+    url: str, now: datetime, *, processes: int = FEW, workers: int = WORKERS
+) -> list[str]:
+    """So many processes with one task each in the hour before `now`; the ids of their workers."""
     database = Database(url)
     await migrate(database)
     memory = Memory()
@@ -41,9 +43,9 @@ async def fill(url: str, now: datetime, *, workers: int = WORKERS) -> list[str]:
     async with database.writing() as connection:
         tx = Transaction(connection, memory=memory, shard=0, now=start)
         await tx.load([Needs(workers=ids)])
-        for number in range(FEW):
+        for number in range(processes):
             failed = number % 10 == 3
-            tx.now = start + timedelta(minutes=59) * (number / FEW)
+            tx.now = start + timedelta(minutes=59) * (number / processes)
             process, tasks = start_process.body(tx, worker_id=ids[number % workers])
             end = TaskStatus.ERROR if failed else TaskStatus.SUCCESS
             tx.now += timedelta(seconds=2)

@@ -189,7 +189,8 @@ def _pipelines(now: datetime) -> Iterator[Read]:
         f"runtime(since: {day}) {{ p50Seconds p95Seconds }}"
     )
     for filter_ in ("", "failing: true", "running: false", "lost: false"):
-        yield query(f"{{ pipelines(filter: {{{filter_}}}) {{ edges {{ node {{ {shown} }} }} }} }}")
+        given = f"first: {PAGE}, filter: {{{filter_}}}"
+        yield query(f"{{ pipelines({given}) {{ edges {{ node {{ {shown} }} }} }} }}")
     for figures in OF_ONE:
         yield query(f"{{ pipeline(name: {json.dumps(NAME)}) {{ {figures} }} }}")
     one = f"pipelineIds: {json.dumps([pipeline_id(NAME)])}"

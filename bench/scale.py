@@ -10,11 +10,13 @@ from pathlib import Path
 
 from bench import failures, history, upkeep
 from bench.checking import measure_check
-from bench.filling import FEW, NAME, fill
+from bench.filling import FEW, NAME
 from bench.parts import Parts
 from bench.report import Figure, say
 from bench.years import HOURS, OPTIONS, WORKERS, fill_years
 
+# Of the small one: with a page of pipelines.
+FEW_HOURS = 20
 STARTS = 5
 START_SECONDS = 2.0
 # Where the databases stay when it is named: filling them takes longer than everything else.
@@ -39,10 +41,10 @@ async def measure(parts: Parts) -> list[Figure]:
     folder = Path(os.environ.get(FOLDER) or parts.folder / "scale")
     filled = await _fill(parts, folder)
     processes = FEW * HOURS
-    sizes = f"{FEW:,}", f"{processes:,} processes, {WORKERS * HOURS:,} workers"
+    sizes = f"{FEW:,}", f"{processes:,} processes"
     with parts.database_server(folder) as server:
         urls = server.url(_SMALL), server.url(_LARGE)
-        say(f"scale: {sizes[0]} processes, and {sizes[1]}")
+        say(f"scale: {sizes[0]} processes, and {sizes[1]} of {WORKERS * HOURS:,} workers")
         figures = _measure_starts(parts, urls, sizes)
         reads = [_read(workers, filled.now) for workers in filled.workers]
         figures += await history.compare_all(parts, urls, sizes, reads)
@@ -63,7 +65,9 @@ async def _fill(parts: Parts, folder: Path) -> Filled:
         with parts.database_server(folder, OPTIONS) as server:
             for name in (_SMALL, _LARGE):
                 server.execute(f"CREATE OR REPLACE DATABASE {name}")
-            few = await fill(server.url(_SMALL), now, workers=WORKERS)
+            few = await fill_years(
+                server, server.url(_SMALL), now, hours=FEW_HOURS, processes=FEW // FEW_HOURS
+            )
             many = await fill_years(server, server.url(_LARGE), now)
         note.write_text(json.dumps(asdict(Filled(now.isoformat(), (few, many)))))
     return Filled(**json.loads(note.read_text()))

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Index, Table
 
-from bench.filling import NAME, fill
+from bench.filling import FEW, NAME, fill
 from bench.report import say
 from db import models
 from db.searched import failure_texts, process_texts
@@ -43,9 +43,11 @@ COPIED = (
 _SAME, _OWN = "hours.own = ''", "hours.own <> ''"
 
 
-async def fill_years(server: MariaDb, url: str, now: datetime, hours: int = HOURS) -> list[str]:
-    """FEW processes in each of so many hours before `now`; the ids of the latest workers."""
-    workers = await fill(url, now, workers=WORKERS)
+async def fill_years(
+    server: MariaDb, url: str, now: datetime, *, hours: int = HOURS, processes: int = FEW
+) -> list[str]:
+    """So many processes in each of the hours before `now`; the ids of the latest workers."""
+    workers = await fill(url, now, processes=processes, workers=WORKERS)
     database = url.rsplit("/", 1)[1]
     for statement, progress in _statements(hours):
         if progress:

@@ -24,6 +24,7 @@ from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskF
 from monitor.reading.pages import Direction, Listing, Order, PageRequest, split
 from monitor.reading.pipelines import PIPELINES
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, page_statement
+from monitor.upkeep.minutes import OLDEST_MINUTES
 from monitor.upkeep.overtime import DUE_PROCESSES, DUE_TASKS
 from monitor.upkeep.retention import OLD_ACTS
 from tests.servers import MariaDb
@@ -211,6 +212,15 @@ async def test_what_is_due_for_overtime_is_found_by_an_index(history: Database) 
         for statement in (DUE_PROCESSES, DUE_TASKS):
             due = statement.params(now=datetime.now(UTC))
             assert await faults_of(connection, due) == []
+
+
+async def test_old_minutes_are_found_by_their_key(history: Database) -> None:
+    faults_of = _faults_on_sqlite if history.is_sqlite else _faults_on_mariadb
+    async with history.reading() as connection:
+        ids = (await connection.scalars(select(models.workers.c.id).limit(100))).all()
+        before = datetime.now(UTC) - timedelta(days=29)
+        old = OLDEST_MINUTES.params(ids=ids, before=before)
+        assert await faults_of(connection, old) == []
 
 
 async def _fill_audit(database: Database, subjects: Sequence[str]) -> None:
