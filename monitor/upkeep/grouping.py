@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import bindparam, or_, select
 
 from db import models
 from db.errors import is_unavailable
@@ -33,7 +33,9 @@ MAX_REST_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
 
 _process = models.processes.c
-_FAILED = (
+_at: Any = bindparam("at", type_=models.UtcDateTime())
+# MariaDB is told the index, since it would look through all that is before a page again.
+FAILED = (
     select(
         *(_process.id, _process.started_at, _process.failure_id),
         process_texts.c.subject_id.label("text_of"),
@@ -44,7 +46,13 @@ _FAILED = (
         process_texts.c.subject_id == _process.id,
         isouter=True,
     )
-    .where(_process.status == "ERROR")
+    .with_hint(models.processes, "FORCE INDEX (ix_processes_status_started_at_id)", "mariadb")
+    .where(
+        _process.status == "ERROR",
+        # Implied by the next one: it is there for the index.
+        _process.started_at >= _at,
+        or_(_process.started_at > _at, _process.id > bindparam("last")),
+    )
     .order_by(_process.started_at, _process.id)
     .limit(PAGE_ROWS)
 )
@@ -91,7 +99,5 @@ class Grouping:
         return grouped
 
     async def _page(self, at: datetime, id_: str) -> Sequence[Any]:
-        # The first comparison is implied by the others: it is there for the index.
-        behind = and_(_process.started_at >= at, or_(_process.started_at > at, _process.id > id_))
         async with reading(self._database) as connection:
-            return (await connection.execute(_FAILED.where(behind))).all()
+            return (await connection.execute(FAILED, {"at": at, "last": id_})).all()

@@ -15,16 +15,17 @@ from db.writes import write_all
 from monitor.reading.asking import reading
 from monitor.writing.texts import add_texts, failure_row
 
+PAGE_FAILURES = 1_000
 STEP_FAILURES = 200
 MAX_REST_SECONDS = 1.0
 
 _failure, _text = models.failures.c, failure_texts.c
-_WITHOUT = (
-    select(_failure.id)
+_PAGE = (
+    select(_failure.id, _text.subject_id.label("text_of"))
     .join_from(models.failures, failure_texts, _text.subject_id == _failure.id, isouter=True)
-    .where(_text.subject_id.is_(None), _failure.id > bindparam("after"))
+    .where(_failure.id > bindparam("after"))
     .order_by(_failure.id)
-    .limit(STEP_FAILURES)
+    .limit(PAGE_FAILURES)
 )
 # Nobody forgets them meanwhile.
 _LOCK = (
@@ -41,17 +42,19 @@ async def index_failures(database: Database) -> None:
     Several may do so at once. Raises what the database raises.
     """
     last = ""
-    while ids := await _without_text(database, last):
-        began = time.monotonic()
-        async with database.writing() as connection:
-            await add_failure_texts(connection, ids)
-        last = ids[-1]
-        await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
+    while found := await _page(database, last):
+        without = [row.id for row in found if row.text_of is None]
+        for first in range(0, len(without), STEP_FAILURES):
+            began = time.monotonic()
+            async with database.writing() as connection:
+                await add_failure_texts(connection, without[first : first + STEP_FAILURES])
+            await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
+        last = found[-1].id
 
 
-async def _without_text(database: Database, after: str) -> Sequence[str]:
+async def _page(database: Database, after: str) -> Sequence[Any]:
     async with reading(database) as connection:
-        return (await connection.scalars(_WITHOUT, {"after": after})).all()
+        return (await connection.execute(_PAGE, {"after": after})).all()
 
 
 async def add_failure_texts(connection: AsyncConnection, ids: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from monitor.reading.filters import Filter, PipelineFilter, ProcessFilter, TaskF
 from monitor.reading.pages import Direction, Listing, Order, PageRequest, split
 from monitor.reading.pipelines import PIPELINES
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, page_statement
+from monitor.upkeep.grouping import FAILED
 from monitor.upkeep.minutes import OLDEST_MINUTES
 from monitor.upkeep.overtime import DUE_PROCESSES, DUE_TASKS
 from monitor.upkeep.retention import OLD_ACTS
@@ -221,6 +222,19 @@ async def test_old_minutes_are_found_by_their_key(history: Database) -> None:
         before = datetime.now(UTC) - timedelta(days=29)
         old = OLDEST_MINUTES.params(ids=ids, before=before)
         assert await faults_of(connection, old) == []
+
+
+async def test_what_failed_before_is_found_from_where_a_page_begins(history: Database) -> None:
+    statement = FAILED.params(at=datetime.now(UTC) - timedelta(days=29), last="")
+    async with history.reading() as connection:
+        if history.is_sqlite:
+            assert await _faults_on_sqlite(connection, statement) == []
+            return
+        assert await _faults_on_mariadb(connection, statement) == []
+        explained = _explain(connection, "EXPLAIN", statement)
+        processes, _ = (await connection.exec_driver_sql(explained)).all()
+        # Not "ref", which is all that failed.
+        assert processes.type == "range"
 
 
 async def _fill_audit(database: Database, subjects: Sequence[str]) -> None:
