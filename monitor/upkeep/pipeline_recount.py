@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, case, false, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
@@ -20,6 +31,7 @@ FIGURES = (
     *("running", "succeeded", "failed", "stalled", "runtime_microseconds"),
 )
 DURATIONS = ("succeeded", "failed")
+_KEY = ("of_pipeline", "of_kind", "of_step", "of_version", "of_day", "of_bucket")
 _LIVENESS = ("ALIVE", "FINISHED", "LOST")
 _ENDED = ("SUCCESS", "ERROR")
 
@@ -84,18 +96,20 @@ async def compare_durations(
     if sqlite:
         await _teach_logarithm(connection)
     kept, none = models.durations.c, literal(0)
+    of = (
+        *(kept.pipeline_id, kept.of, kept.step, kept.version),
+        *(_day(kept.slot_at, sqlite=sqlite), kept.bucket),
+    )
     parts = union_all(
         select(
-            *(kept.pipeline_id, kept.of, kept.step, kept.version),
-            _day(kept.slot_at, sqlite=sqlite).label("day"),
-            kept.bucket.label("bucket"),
+            *(column.label(name) for name, column in zip(_KEY, of, strict=True)),
             *(kept[name].label(f"kept_{name}") for name in DURATIONS),
             *(none.label(f"counted_{name}") for name in DURATIONS),
         ).where(kept.pipeline_id.in_(ids)),
         _count_tasks(ids, sqlite=sqlite),
         _count_processes(ids, sqlite=sqlite),
     ).subquery()
-    key = [parts.c[name] for name in ("pipeline_id", "of", "step", "version", "day", "bucket")]
+    key = [parts.c[name] for name in _KEY]
     sums = {
         side: [func.sum(parts.c[f"{side}_{name}"]) for name in DURATIONS]
         for side in ("kept", "counted")
@@ -115,11 +129,9 @@ def _key(pipeline_id: str, of: str, step: str, version: str, day: int, bucket: i
 
 def _count_tasks(ids: Sequence[str], *, sqlite: bool) -> Any:
     task, process = models.tasks.c, models.processes.c
+    of = (task.pipeline_id, literal("TASK"), task.name, process.version)
     return (
-        select(
-            *(task.pipeline_id, literal("TASK"), task.name, process.version),
-            *_counted(task, sqlite=sqlite),
-        )
+        _counted(of, task, sqlite=sqlite)
         .join(models.processes, process.id == task.process_id)
         .where(task.pipeline_id.in_(ids), task.status.in_(_ENDED))
     )
@@ -127,21 +139,26 @@ def _count_tasks(ids: Sequence[str], *, sqlite: bool) -> Any:
 
 def _count_processes(ids: Sequence[str], *, sqlite: bool) -> Any:
     process = models.processes.c
-    return select(
-        *(process.pipeline_id, literal("PROCESS"), literal(""), process.version),
-        *_counted(process, sqlite=sqlite),
-    ).where(process.pipeline_id.in_(ids), process.status.in_(_ENDED))
+    of = (process.pipeline_id, literal("PROCESS"), literal(""), process.version)
+    return _counted(of, process, sqlite=sqlite).where(
+        process.pipeline_id.in_(ids), process.status.in_(_ENDED)
+    )
 
 
-def _counted(row: Any, *, sqlite: bool) -> list[ColumnElement[Any]]:
+def _counted(of: Sequence[ColumnElement[Any]], row: Any, *, sqlite: bool) -> Select[Any]:
+    """Added up by itself: of millions of rows few are left to be put together."""
     runtime = microseconds_between(row.started_at, row.ended_at, sqlite=sqlite)
     bucket = func.floor(BUCKETS_PER_OCTAVE * func.log2(runtime) + ROUNDING)
-    return [
+    key = [
+        *of,
         _day(row.ended_at, sqlite=sqlite),
         case((row.started_at.is_(None), UNKNOWN), (runtime < 1, 0), else_=bucket),
-        *[literal(0)] * len(DURATIONS),
-        *(case((row.status == status, 1), else_=0) for status in _ENDED),
     ]
+    labelled = [column.label(name) for name, column in zip(_KEY, key, strict=True)]
+    sums = [func.sum(case((row.status == status, 1), else_=0)) for status in _ENDED]
+    return select(*labelled, *[literal(0)] * len(DURATIONS), *sums).group_by(
+        *(text(name) for name in _KEY)
+    )
 
 
 def _day(instant: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[int]:

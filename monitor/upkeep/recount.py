@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -180,16 +181,18 @@ async def _compare_slots(
             *(activity[name].label(f"kept_{name}") for name in names),
             *(none.label(f"counted_{name}") for name in names),
         ).where(activity.slot_seconds == slot_seconds, activity.slot_at >= oldest, kept),
-        select(subject_id, slot(process.started_at), *[none] * 4, literal(1), *[none] * 3).where(
-            started, process.started_at >= oldest
-        ),
-        select(
-            subject_id,
-            slot(process.ended_at),
-            *[none] * 5,
-            case((process.status == "SUCCESS", 1), else_=0),
-            case((process.status == "ERROR", 1), else_=0),
-            microseconds_between(process.started_at, process.ended_at, sqlite=sqlite),
+        # Each is added up by itself: of millions of processes few rows are left to be put together.
+        _by_slot(
+            *(subject_id, slot(process.started_at)),
+            [*[none] * 4, func.count(process.id), *[none] * 3],
+        ).where(started, process.started_at >= oldest),
+        _by_slot(
+            *(subject_id, slot(process.ended_at)),
+            [
+                *[none] * 5,
+                *(func.sum(case((process.status == status, 1), else_=0)) for status in _ENDED),
+                func.sum(microseconds_between(process.started_at, process.ended_at, sqlite=sqlite)),
+            ],
         ).where(process.status.in_(_ENDED), ended, process.ended_at >= oldest),
     ).subquery()
     sums = {side: [func.sum(parts.c[f"{side}_{n}"]) for n in names] for side in ("kept", "counted")}
@@ -204,6 +207,13 @@ async def _compare_slots(
         mismatch(SlotKey(id_, slot_seconds, datetime.fromtimestamp(int(at), UTC)), names, values)
         for id_, at, *values in await connection.execute(statement)
     ]
+
+
+def _by_slot(
+    subject_id: ColumnElement[str], slot: ColumnElement[int], sums: Sequence[ColumnElement[int]]
+) -> Any:
+    by = subject_id.label("subject_id"), slot.label("at")
+    return select(*by, *sums).group_by(*(text(column.name) for column in by))
 
 
 async def compare_totals(connection: AsyncConnection) -> list[Mismatch[str]]:
