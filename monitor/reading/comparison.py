@@ -43,6 +43,12 @@ _NOTHING = Sample.of(Ends())
 def _newest(version: BindParameter[str]) -> ScalarSelect[str]:
     return (
         select(_worker.id)
+        # As of the newest of all (`reading.pipelines`).
+        .with_hint(
+            models.workers,
+            "FORCE INDEX (ix_workers_pipeline_id_version_registered_at)",
+            "mariadb",
+        )
         .where(_worker.pipeline_id == models.pipelines.c.id, _worker.version == version)
         .order_by(_worker.registered_at.desc())
         .limit(1)

@@ -44,6 +44,8 @@ def _sum_of(column: Any) -> Any:
 LAST_SEEN_AT = _sum_of(func.max(_figures.last_seen_at))
 _LATEST_PROCESS = (
     select(_process.id)
+    # As of pipelines (`reading.pipelines`).
+    .with_hint(models.processes, "FORCE INDEX (ix_processes_failure_id_started_at_id)", "mariadb")
     .where(_process.failure_id == _failure.id)
     .order_by(_process.started_at.desc(), _process.id.desc())
     .limit(1)

@@ -42,7 +42,7 @@ WORKERS: Listing[Worker] = Listing(
     {
         "REGISTERED_AT": _WORKERS_OF,
         "LAST_SEEN_AT": _WORKERS_OF,
-        "NAME": (("pipeline_ids",), ()),
+        "NAME": _WORKERS_OF,
     },
 )
 PROCESSES: Listing[Process] = Listing(
