@@ -195,7 +195,6 @@ workers = Table(
         for prefix in ((), ("liveness",), ("pipeline_id",), ("pipeline_id", "liveness"))
     ),
     Index(None, "archived", "name_folded", "id"),
-    Index(None, "archived", "liveness", "name_folded", "id"),
     Index(None, "pipeline_id", "registered_at", "id"),
     # Which versions a pipeline has, and since when.
     Index(None, "pipeline_id", "version", "registered_at"),

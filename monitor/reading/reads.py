@@ -42,7 +42,7 @@ WORKERS: Listing[Worker] = Listing(
     {
         "REGISTERED_AT": _WORKERS_OF,
         "LAST_SEEN_AT": _WORKERS_OF,
-        "NAME": _WORKERS_OF,
+        "NAME": (("pipeline_ids",), ()),
     },
 )
 PROCESSES: Listing[Process] = Listing(
@@ -212,7 +212,7 @@ def page_parts(
     """Statements of which each follows one index, together all that can be on the page."""
     prefix, filters = split(matching, listing.prefixes[order.field])
     index = None
-    if prefix is not None and not (order.field == "UPDATED_AT" and _has_no_index(matching)):
+    if prefix is not None and not _has_no_index(matching, order):
         index = listing.index(prefix, order)
     return [listing.select(part.where(), order, request, index) for part in filters]
 
@@ -226,13 +226,15 @@ def _reads_on(matching: ListFilter, order: Order) -> bool:
         matching.failure_ids,
     ):
         return True
-    return order.field == "UPDATED_AT" and _has_no_index(matching)
+    return _has_no_index(matching, order)
 
 
-def _has_no_index(matching: ListFilter) -> bool:
-    # No index has both orders: the database knows which is the shorter way. Those of a failure are
-    # sorted: each process would pay for an index more.
-    given = (getattr(matching, name, None) for name in ("started_before", "failure_ids"))
+def _has_no_index(matching: ListFilter, order: Order) -> bool:
+    # No index has both orders, nor, since names are long, the status of workers before the name:
+    # the database knows which is the shorter way. Those of a failure are sorted: each process would
+    # pay for an index more.
+    names = {"UPDATED_AT": ("started_before", "failure_ids"), "NAME": ("liveness",)}
+    given = (getattr(matching, name, None) for name in names.get(order.field, ()))
     return any(value is not None for value in given)
 
 

@@ -115,13 +115,15 @@ def subsets(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def is_excepted(matching: Filter, order: Order) -> bool:
-    """No index has an order by update within a range of starts, or of a failure: the database
-    chooses.
+    """No index has an order by update within a range of starts, or of a failure, or the names of a
+    status: the database chooses.
 
     Versions are refused where no index finds them.
     """
     if getattr(matching, "versions", None) is not None:
         return order.field == "UPDATED_AT" or getattr(matching, "pipeline_ids", None) is None
+    if isinstance(matching, WorkerFilter) and matching.liveness is not None:
+        return order.field == "NAME"
     given = [getattr(matching, name, None) for name in ("started_before", "failure_ids")]
     return order.field == "UPDATED_AT" and given != [None, None]
 
