@@ -166,7 +166,7 @@ def reads_of(workers: Sequence[str], now: datetime) -> dict[str, list[Read]]:
     since = now - timedelta(hours=24)
     activity = f'{{ activity(since: "{since.isoformat()}", slotSeconds: 3600) {{ at started }} }}'
     return {
-        "/dashboard_workers": [Read("/dashboard_workers")],
+        "/dashboard_workers": [Read(f"/dashboard_workers?limit={PAGE}")],
         "summary": [query("{ summary { workersOnline processes { total } } }")],
         "activity of a day": [query(activity)],
         "first pages, every order and filter": list(_pages(workers, now)),

@@ -56,7 +56,7 @@ def _newest(version: BindParameter[str]) -> ScalarSelect[str]:
     )
 
 
-_NEWEST = select(models.pipelines.c.id, _newest(_VERSION), _newest(_AGAINST)).where(
+NEWEST = select(models.pipelines.c.id, _newest(_VERSION), _newest(_AGAINST)).where(
     models.pipelines.c.id.in_(_IDS)
 )
 _DEFINITIONS = select(_worker.id, type_coerce(_worker.task_definitions, Text)).where(
@@ -159,7 +159,7 @@ async def _read_steps(
 
     As of the newest registration of each.
     """
-    newest = (await connection.execute(_NEWEST, {**versions, "ids": pipeline_ids})).all()
+    newest = (await connection.execute(NEWEST, {**versions, "ids": pipeline_ids})).all()
     workers = sorted({id_ for row in newest for id_ in row[1:] if id_ is not None})
     found = await connection.execute(_DEFINITIONS, {"ids": workers})
     definitions = {id_: rows.definitions(text) for id_, text in found}

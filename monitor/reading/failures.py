@@ -51,7 +51,7 @@ _LATEST_PROCESS = (
     .limit(1)
     .scalar_subquery()
 )
-_STATES = select(
+STATES = select(
     *(_failure.id, _failure.fingerprint, _failure.pipeline_id, _failure.step, _failure.title),
     *(_failure.first_seen_at, _failure.first_version, _failure.resolved_at, _failure.muted_until),
     _failure.revision,
@@ -67,7 +67,7 @@ async def read_failures(
     connection: AsyncConnection, ids: Collection[str], now: datetime
 ) -> dict[str, Failure]:
     """Those of the failures that exist, in one statement."""
-    found = await fetch_rows(connection, _STATES, ids)
+    found = await fetch_rows(connection, STATES, ids)
     return {row[0]: _failure_of(row, now) for row in found}
 
 

@@ -55,7 +55,7 @@ _SUMS = (
     .group_by(_figures.pipeline_id)
     .subquery()
 )
-_STATES = (
+STATES = (
     select(
         *(_pipeline.id, _pipeline.name, _pipeline.first_seen_at, _pipeline.revision),
         *(_SUMS.c[name] for name in (*FIGURES, "last_seen_at")),
@@ -104,7 +104,7 @@ async def find_pipelines(database: Database, ids: Collection[str]) -> dict[str, 
 
 async def read_pipelines(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Pipeline]:
     """As `find_pipelines`, in two statements on this connection."""
-    found = (await connection.execute(_STATES, {"ids": sorted(ids)})).all()
+    found = (await connection.execute(STATES, {"ids": sorted(ids)})).all()
     newest = await _read_newest(connection, [row.newest_worker_id for row in found])
     return {
         row.id: Pipeline(
