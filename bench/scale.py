@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import failures, history, upkeep
-from bench.checking import measure_check
+from bench.checking import check
 from bench.filling import FEW, NAME
 from bench.parts import Parts
 from bench.report import Figure, say
@@ -19,6 +19,11 @@ from bench.years import HOURS, OPTIONS, WORKERS, fill_years
 FEW_HOURS = 20
 STARTS = 5
 START_SECONDS = 2.0
+# In so much time that nobody has to plan for it: half an hour or so.
+CHECKED_PER_SECOND = 5_000
+SIZES = f"{FEW:,}", f"{FEW * HOURS:,} processes"
+# While it is measured: a few percent of what there is.
+BUFFERS = ("--innodb-buffer-pool-size=1G",)
 # Where the databases stay when it is named: filling them takes longer than everything else.
 FOLDER = "BENCH_SCALE_FOLDER"
 _SMALL, _LARGE = "few", "years"
@@ -37,19 +42,31 @@ class Filled:
 
 
 async def measure(parts: Parts) -> list[Figure]:
-    """What `history` reads, the start, upkeep and `check`, beside a database of 1,000 processes."""
-    folder = Path(os.environ.get(FOLDER) or parts.folder / "scale")
-    filled = await _fill(parts, folder)
-    processes = FEW * HOURS
-    sizes = f"{FEW:,}", f"{processes:,} processes"
-    with parts.database_server(folder) as server:
+    """What `history` reads, starts and upkeep, beside a database of a thousand processes."""
+    filled = await _fill(parts)
+    with parts.database_server(_folder(parts), BUFFERS) as server:
         urls = server.url(_SMALL), server.url(_LARGE)
-        say(f"scale: {sizes[0]} processes, and {sizes[1]} of {WORKERS * HOURS:,} workers")
-        figures = _measure_starts(parts, urls, sizes)
+        say(f"scale: {SIZES[0]} processes, and {SIZES[1]} of {WORKERS * HOURS:,} workers")
+        figures = _measure_starts(parts, urls)
         reads = [_read(workers, filled.now) for workers in filled.workers]
-        figures += await history.compare_all(parts, urls, sizes, reads)
-        figures += await upkeep.measure(urls, sizes)
-        return figures + measure_check(parts, urls, sizes, processes)
+        figures += await history.compare_all(parts, urls, SIZES, reads)
+        return figures + await upkeep.measure(urls, SIZES)
+
+
+async def measure_check(parts: Parts) -> list[Figure]:
+    """`process-monitor check`, which finds no difference in either: how fast, in which memory."""
+    await _fill(parts)
+    with parts.database_server(_folder(parts), BUFFERS) as server:
+        say("scale: check")
+        (_, few), (seconds, many) = (check(parts, server.url(name)) for name in (_SMALL, _LARGE))
+    return [
+        Figure(f"check of {SIZES[1]}", "processes/s", FEW * HOURS / seconds, CHECKED_PER_SECOND),
+        Figure("its memory", "MiB", many, 1.5, f"at {SIZES[0]}", few, lower_is_better=True),
+    ]
+
+
+def _folder(parts: Parts) -> Path:
+    return Path(os.environ.get(FOLDER) or parts.folder / "scale")
 
 
 def _read(workers: Sequence[str], now: datetime) -> dict[str, list[history.Read]]:
@@ -57,7 +74,8 @@ def _read(workers: Sequence[str], now: datetime) -> dict[str, list[history.Read]
     return history.reads_of(workers, now) | {"failures, every list": [*map(history.query, lists)]}
 
 
-async def _fill(parts: Parts, folder: Path) -> Filled:
+async def _fill(parts: Parts) -> Filled:
+    folder = _folder(parts)
     note = folder / "filled.json"
     if not note.exists():
         # A whole hour, so that copies of its processes share no slot of activity with it.
@@ -73,13 +91,13 @@ async def _fill(parts: Parts, folder: Path) -> Filled:
     return Filled(**json.loads(note.read_text()))
 
 
-def _measure_starts(parts: Parts, urls: tuple[str, str], sizes: tuple[str, str]) -> list[Figure]:
+def _measure_starts(parts: Parts, urls: tuple[str, str]) -> list[Figure]:
     """From the start of the program until it says that what is reported is stored."""
     few, many = (
         statistics.median([parts.start_seconds(url) for _ in range(STARTS)]) for url in urls
     )
-    name = f"start of a server process at {sizes[1]}"
+    name = f"start of a server process at {SIZES[1]}"
     return [
         Figure(name, "s", many, START_SECONDS, lower_is_better=True),
-        Figure(name, "s", many, 1.2, f"at {sizes[0]}", few, lower_is_better=True),
+        Figure(name, "s", many, 1.2, f"at {SIZES[0]}", few, lower_is_better=True),
     ]

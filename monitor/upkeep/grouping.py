@@ -37,8 +37,8 @@ _at: Any = bindparam("at", type_=models.UtcDateTime())
 # MariaDB is told the index, since it would look through all that is before a page again.
 FAILED = (
     select(
-        *(_process.id, _process.started_at, _process.failure_id),
-        process_texts.c.subject_id.label("text_of"),
+        # What the index has. The text is written with the failure, or later.
+        *(_process.id, _process.started_at, process_texts.c.subject_id.label("text_of")),
     )
     .join_from(
         models.processes,
@@ -87,7 +87,7 @@ class Grouping:
         began = time.monotonic()
         while found := await self._page(at, id_):
             await asyncio.sleep(min(time.monotonic() - began, MAX_REST_SECONDS))
-            ungrouped = [row.id for row in found if row.failure_id is None or row.text_of is None]
+            ungrouped = [row.id for row in found if row.text_of is None]
             for start in range(0, len(ungrouped), STEP_PROCESSES):
                 began = time.monotonic()
                 grouped += await self._transactions.run(

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from db import models
+from db.searched import process_texts
 from db.session import Database
 from monitor.entities import Failure, FailureStatus, Process, ProcessStatus, TaskStatus, Worker
 from monitor.processes import end_process, remove_processes, start_process
@@ -229,6 +230,7 @@ async def test_what_failed_before_there_were_groups_is_grouped(
     before = await failures(database)
     async with database.writing() as connection:
         await connection.execute(update(models.processes).values(failure_id=None))
+        await connection.execute(delete(process_texts))
         await connection.execute(delete(models.failure_figures))
         await connection.execute(delete(models.failures))
     # Meanwhile it happens again.
