@@ -1,9 +1,11 @@
 """The command: what cannot be started is said in one sentence, and what runs ends when told."""
 
+import contextlib
 import os
 import pty
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -253,6 +255,20 @@ def test_purging_says_what_it_would_do_and_then_does_it(tmp_path: Path) -> None:
     assert (tmp_path / "monitor.db").stat().st_size < full
     assert run(tmp_path, "purge", "--days", "15.05", "--dry-run").stdout.startswith("0 ")
     assert run(tmp_path, "check").returncode == 0
+
+
+def test_a_check_says_how_far_it_is_and_what_differs(tmp_path: Path) -> None:
+    assert run(tmp_path, "demo", "--seed-processes", "30").returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "monitor.db")) as database, database:
+        database.execute("UPDATE totals SET running = running + 7")
+    done = run(tmp_path, "check")
+    assert done.returncode == 1
+    assert done.stdout.startswith("totals.running: kept ")
+    assert done.stdout.endswith("\n1 differences\n")
+    assert "30 of 30 processes" in done.stderr
+    repaired = run(tmp_path, "check", "--repair")
+    assert (repaired.returncode, repaired.stdout.split("\n")[1]) == (0, "1 differences (repaired)")
+    assert run(tmp_path, "check").stdout == "0 differences\n"
 
 
 def test_purging_by_nothing_is_refused(tmp_path: Path) -> None:
