@@ -4,7 +4,7 @@ import json
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,20 +75,28 @@ def _read(workers: Sequence[str], now: datetime) -> dict[str, list[history.Read]
 
 
 async def _fill(parts: Parts) -> Filled:
+    """The large one is kept where a folder is named; the small one is written anew, since steps of
+    upkeep have removed half of it.
+    """
     folder = _folder(parts)
     note = folder / "filled.json"
-    if not note.exists():
-        # A whole hour, so that copies of its processes share no slot of activity with it.
-        now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        with parts.database_server(folder, OPTIONS) as server:
-            for name in (_SMALL, _LARGE):
-                server.execute(f"CREATE OR REPLACE DATABASE {name}")
-            few = await fill_years(
-                server, server.url(_SMALL), now, hours=FEW_HOURS, processes=FEW // FEW_HOURS
-            )
+    with parts.database_server(folder, OPTIONS) as server:
+        if not note.exists():
+            # A whole hour, so that copies of its processes share no slot of activity with it.
+            now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            server.execute(f"CREATE OR REPLACE DATABASE {_LARGE}")
             many = await fill_years(server, server.url(_LARGE), now)
-        note.write_text(json.dumps(asdict(Filled(now.isoformat(), (few, many)))))
-    return Filled(**json.loads(note.read_text()))
+            note.write_text(json.dumps(asdict(Filled(now.isoformat(), ((), many)))))
+        filled = Filled(**json.loads(note.read_text()))
+        server.execute(f"CREATE OR REPLACE DATABASE {_SMALL}")
+        few = await fill_years(
+            server,
+            server.url(_SMALL),
+            filled.now,
+            hours=FEW_HOURS,
+            processes=FEW // FEW_HOURS,
+        )
+    return replace(filled, workers=(few, filled.workers[1]))
 
 
 def _measure_starts(parts: Parts, urls: tuple[str, str]) -> list[Figure]:
