@@ -24,7 +24,7 @@ class Ahead:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == PATH:
+        if scope["type"] == "http" and _asks_for_page(scope):
             self._begin(scope["query_string"].decode("latin-1"))
         await self._app(scope, receive, send)
 
@@ -40,3 +40,10 @@ class Ahead:
         view = await loaded(self._views.open(address), PATIENCE_SECONDS)
         if not view.is_settled:  # a process alone has to be found first
             await loaded(self._views.open(address), PATIENCE_SECONDS)
+
+
+def _asks_for_page(scope: Scope) -> bool:
+    """Not for a sign of life, or for a picture of another page that has this address."""
+    if scope["method"] != "GET" or scope["path"] != PATH:
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])

@@ -169,9 +169,9 @@ def _add_callbacks(dash: Dash, views: Views) -> None:
         tab, address = _read(request)
         if ctx.websocket is None:
             return  # a browser that knows no SharedWorker; it will ask for refreshes
-        anew, is_new = bool(request.get("anew")), request.get("number") == 1
+        anew = bool(request.get("anew"))
         socket = Plainly(ctx.websocket) if request.get("plain") else ctx.websocket
-        await tabs.follow(tab, address, socket, anew=anew, is_new=is_new)
+        await tabs.follow(tab, address, socket, anew=anew)
 
     @dash.callback(Input("poll", "data"), prevent_initial_call=True)
     async def refresh(request: Any) -> None:

@@ -34,6 +34,7 @@ class Packing:
 
     def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES) -> None:
         self._app = app
+        # The oldest first, which makes way.
         self._free_bytes = most_bytes
         self._known: dict[str, Packed] = {}
 
@@ -62,10 +63,17 @@ class Packing:
             return None
         content = await asyncio.to_thread(gzip.compress, body, LEVEL, mtime=0)
         packed = Packed(_headers(messages[0]["headers"], len(content)), content)
-        if len(content) <= self._free_bytes and scope["path"] not in self._known:
-            self._free_bytes -= len(content)
-            self._known[scope["path"]] = packed
+        self._keep(scope["path"], packed)
         return packed
+
+    def _keep(self, path: str, packed: Packed) -> None:
+        if path in self._known:
+            return
+        self._known[path] = packed
+        self._free_bytes -= len(packed.body)
+        while self._free_bytes < 0:
+            oldest = next(iter(self._known))
+            self._free_bytes += len(self._known.pop(oldest).body)
 
 
 async def _send(packed: Packed, scope: Scope, send: Send) -> None:

@@ -12,7 +12,6 @@ from dash.exceptions import WebsocketDisconnected
 
 from dashboard.address import Address
 from dashboard.boards.mirror import listening
-from dashboard.view.drawing import NOTHING
 from dashboard.view.rows import NONE, Rows
 from dashboard.view.view import Frame, View
 from dashboard.view.views import Views
@@ -74,15 +73,10 @@ class Plainly:
 
 
 class Tab:
-    """What one open tab was told so far.
+    """What one open tab was told so far."""
 
-    Args:
-        is_new: it shows nothing so far, so it need not be told of what is empty
-    """
-
-    def __init__(self, views: Views, socket: TabSocket, *, is_new: bool = False) -> None:
+    def __init__(self, views: Views, socket: TabSocket) -> None:
         self._views = views
-        self._unknown = NOTHING.text if is_new else None
         self._socket = socket
         self._wake = asyncio.Event()
         self._address = Address()
@@ -136,7 +130,7 @@ class Tab:
         props = [
             (*key, drawn.text)
             for key, drawn in frame.props.items()
-            if self._props.get(key, self._unknown) != drawn.text
+            if self._props.get(key) != drawn.text
         ]
         self._props |= {key: drawn.text for key, drawn in frame.props.items()}
         self._number = next(_numbers)
@@ -190,13 +184,11 @@ class Tabs:
         socket: TabSocket,
         *,
         anew: bool = False,
-        is_new: bool = False,
     ) -> None:
         """Serves a tab until it is closed; one that is served already only goes to the address.
 
         Args:
             anew: the tab hears nothing any more, and another connection has to serve it
-            is_new: it never asked before
         """
         if anew and not await self._is_latest(id_):
             return
@@ -206,7 +198,7 @@ class Tabs:
             return
         if tab:
             tab.end()
-        tab = self._tabs[id_] = Tab(self._views, socket, is_new=is_new)
+        tab = self._tabs[id_] = Tab(self._views, socket)
         tab.go(address)
         try:
             await tab.run()

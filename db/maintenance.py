@@ -26,17 +26,16 @@ _MARIADB_SESSION = (
 class MaintenanceDatabase(Database):
     """The database of `database` again, its statements and answers without a time limit.
 
-    Connections of its own, since those of the pool would keep what is set for one session, and
-    their read timeout cannot be changed afterwards. SQLite has no such limits.
+    Connections of its own, since those of the pool would keep what is set for one session. SQLite
+    has no such limits.
     """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database.url.render_as_string(hide_password=False))
-        if not self.is_sqlite:
-            self.read_engine = self._unhurried("AUTOCOMMIT")
-            self.write_engine = self._unhurried("READ COMMITTED")
 
-    def _unhurried(self, isolation_level: Any) -> AsyncEngine:
+    def _create_engine(self, isolation_level: Any) -> AsyncEngine:
+        if self.is_sqlite:
+            return super()._create_engine(isolation_level)
         engine = create_async_engine(
             self.url,
             isolation_level=isolation_level,

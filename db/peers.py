@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 # Reports are answered within 3 s: a server that takes longer to greet is not there.
 CONNECT_SECONDS = 1
-# Later than max_statement_time: cuts off only a server that does not answer at all.
-ANSWER_SECONDS = 12
 _PING_SECONDS = 0.5
+# In the `info` of a connection that is given back without having been used since then.
+LAY_SINCE = "lay_since"
 # What sits in between forgets connections that are idle for some minutes; these are not.
 _KEEPALIVE_IDLE_SECONDS = 30
 _KEEPALIVE_INTERVAL_SECONDS = 5
@@ -46,22 +46,33 @@ _Driver: Any = asyncmy.Connection
 
 
 class _Connection(_Driver):  # type: ignore[misc]  # whose types have nothing that is private
-    """Waits for an answer for so long and no longer.
+    """Waits for an answer for so long and no longer; None: for as long as it takes.
 
     The driver's own `read_timeout` makes a task for each time that it waits.
     """
 
+    def __init__(self, *, answer_seconds: float | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._answer_seconds = answer_seconds
+
     async def _fill_buffer(self, need: int) -> None:
+        if self._answer_seconds is None:
+            await super()._fill_buffer(need)
+            return
         loop = asyncio.get_running_loop()
-        alarm = loop.call_later(ANSWER_SECONDS, self._transport.abort)
+        alarm = loop.call_later(self._answer_seconds, self._transport.abort)
         try:
             await super()._fill_buffer(need)
         finally:
             alarm.cancel()
 
 
-async def connect_mariadb(*, connect_timeout: int, **arguments: Any) -> Any:
+async def connect_mariadb(
+    *, connect_timeout: int, answer_seconds: float | None = None, **arguments: Any
+) -> Any:
     """A connection of the driver. Raises its OperationalError, whatever the reason.
+
+    `answer_seconds`: how long each answer is waited for; without end when it is not given.
 
     The driver limits the time of the TCP handshake only, not of the greeting that follows, and
     fails in ways of its own when the server refuses at once (1040, too many connections).
@@ -69,7 +80,10 @@ async def connect_mariadb(*, connect_timeout: int, **arguments: Any) -> Any:
     try:
         async with asyncio.timeout(connect_timeout):
             connection = _Connection(
-                connect_timeout=connect_timeout, conv=_CONVERSIONS, **arguments
+                answer_seconds=answer_seconds,
+                connect_timeout=connect_timeout,
+                conv=_CONVERSIONS,
+                **arguments,
             )
             await connection.connect()
     except asyncmy.errors.Error:
@@ -105,7 +119,7 @@ def ping_after_idling(engine: AsyncEngine, idle_seconds: float) -> None:
 
     @event.listens_for(engine.sync_engine, "checkin")
     def note(_: object, record: Any) -> None:
-        record.info["used_at"] = time.monotonic()
+        record.info["used_at"] = record.info.pop(LAY_SINCE, None) or time.monotonic()
 
     @event.listens_for(engine.sync_engine, "checkout")
     def ping(connection: Any, record: Any, _: object) -> None:

@@ -49,6 +49,8 @@ class Limits:
 
 
 _UNLIMITED = Limits()
+# Later than max_statement_time: cuts off only a server that does not answer at all.
+ANSWER_SECONDS = 12
 
 
 class Database:
@@ -62,12 +64,15 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = normalise_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        create = _create_sqlite_engine if self.is_sqlite else _create_mariadb_engine
-        self.read_engine = create(self.url, "AUTOCOMMIT")
-        self.write_engine = create(self.url, None if self.is_sqlite else "READ COMMITTED")
+        self.read_engine = self._create_engine("AUTOCOMMIT")
+        self.write_engine = self._create_engine(None if self.is_sqlite else "READ COMMITTED")
         for engine in (self.read_engine, self.write_engine):
             _distrust_what_the_driver_does_not_know(engine)
         self.spares = Spares(self.write_engine)
+
+    def _create_engine(self, isolation_level: Any) -> AsyncEngine:
+        create = _create_sqlite_engine if self.is_sqlite else _create_mariadb_engine
+        return create(self.url, isolation_level)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -185,6 +190,7 @@ def _create_mariadb_engine(url: URL, isolation_level: Any) -> AsyncEngine:
             "async_creator_fn": connect_mariadb,
             "init_command": _MARIADB_SESSION,
             "connect_timeout": CONNECT_SECONDS,
+            "answer_seconds": ANSWER_SECONDS,
         },
     )
     read_causally(engine)

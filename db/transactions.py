@@ -5,19 +5,44 @@ four times as much as the messages to the database themselves.
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.driver import commit, rollback
+from db.peers import LAY_SINCE
 
 # Who reports, and who moves what was committed.
 SPARES = 2
-# One that lies here for longer goes back to the pool, which asks whether it still lives.
+# One that lies here for longer goes back to the pool, which asks whether it still lives; one that
+# was taken from there so long ago, too, since it gets too old at some time.
 SPARE_SECONDS = 1.0
+TAKEN_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Spare:
+    """A connection, what gives it back to the pool, and when that gave it, and it was used."""
+
+    connection: AsyncConnection
+    back: AsyncExitStack
+    taken_at: float
+    used_at: float
+
+    @property
+    def is_fresh(self) -> bool:
+        now = time.monotonic()
+        return now - self.used_at < SPARE_SECONDS and now - self.taken_at < TAKEN_SECONDS
+
+    async def give_back(self) -> None:
+        if not self.connection.invalidated:
+            assert self.connection.sync_connection is not None
+            self.connection.sync_connection.info[LAY_SINCE] = self.used_at
+        await self.back.aclose()
 
 
 class Spares:
@@ -25,37 +50,40 @@ class Spares:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        # Each with what gives it back to the pool, and when it was used.
-        self._spares: list[tuple[AsyncConnection, AsyncExitStack, float]] = []
+        self._spares: list[_Spare] = []
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """One to be used alone; after an error the pool sees to it."""
-        connection, back = await self._take()
+        spare = await self._take()
         async with AsyncExitStack() as stack:
-            stack.push_async_exit(back)
-            yield connection
-            if len(self._spares) < SPARES and not connection.invalidated:
+            stack.push_async_exit(spare.back)
+            yield spare.connection
+            if len(self._spares) < SPARES and not spare.connection.invalidated:
                 stack.pop_all()
-                self._spares.append((connection, back, time.monotonic()))
+                spare.used_at = time.monotonic()
+                self._spares.append(spare)
 
-    def __iter__(self) -> Iterator[AsyncConnection]:
-        return iter([connection for connection, *_ in self._spares])
+    @property
+    def unused(self) -> Sequence[AsyncConnection]:
+        """Those that nobody uses now."""
+        return [spare.connection for spare in self._spares]
 
     async def close(self) -> None:
         """Gives all of them back."""
         while self._spares:
-            _, back, _ = self._spares.pop()
-            await back.aclose()
+            await self._spares.pop().give_back()
 
-    async def _take(self) -> tuple[AsyncConnection, AsyncExitStack]:
+    async def _take(self) -> _Spare:
         while self._spares:
-            connection, back, used_at = self._spares.pop()
-            if time.monotonic() - used_at < SPARE_SECONDS:
-                return connection, back
-            await back.aclose()
+            spare = self._spares.pop()
+            if spare.is_fresh:
+                return spare
+            await spare.give_back()
         back = AsyncExitStack()
-        return await back.enter_async_context(self._engine.connect()), back
+        connection = await back.enter_async_context(self._engine.connect())
+        now = time.monotonic()
+        return _Spare(connection, back, now, now)
 
 
 class Transaction:

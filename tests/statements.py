@@ -52,7 +52,7 @@ def noting_statements_to(
     for engine in engines:
         event.listen(engine, name, listener)
     if not (reads or database.is_sqlite):
-        for connection in database.spares:
+        for connection in database.spares.unused:
             assert connection.sync_connection is not None
             listener(connection.sync_connection.connection)
     yield

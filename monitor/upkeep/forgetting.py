@@ -74,7 +74,7 @@ async def forget_failures(
             except Exception as error:
                 if not is_conflict(error):
                     raise
-                return  # the next look comes soon enough
+                continue  # what another replica is at; the next look finds the rest
             yield removed
         at, last = found[-1].last_seen_at, found[-1].id
 

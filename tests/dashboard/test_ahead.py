@@ -16,9 +16,12 @@ from tests.dashboard.locators import connection
 from tests.dashboard.reporter import Reporter
 
 
-def browser_of(mirror: Mirror) -> httpx.AsyncClient:
+def browser_of(mirror: Mirror, accept: str = "text/html,*/*;q=0.8") -> httpx.AsyncClient:
     app = Ahead(PlainTextResponse("document"), Views(mirror))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dashboard")
+    transport = httpx.ASGITransport(app)
+    return httpx.AsyncClient(
+        transport=transport, base_url="http://dashboard", headers={"Accept": accept}
+    )
 
 
 async def test_the_boards_of_a_process_are_open_when_its_document_is_there(
@@ -37,9 +40,17 @@ async def test_the_boards_of_a_process_are_open_when_its_document_is_there(
     assert [each["id"] for each in runs.runs] == [run.id]
 
 
-@pytest.mark.parametrize("path", ["/health", "/?" + "x" * (MAX_SEARCH_CHARACTERS + 1)])
-async def test_nothing_is_opened_for_anything_else(mirror: Mirror, path: str) -> None:
-    async with browser_of(mirror) as browser:
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/health", "text/html"),
+        ("/?" + "x" * (MAX_SEARCH_CHARACTERS + 1), "text/html"),
+        ("/", "image/*"),
+        ("/", "*/*"),
+    ],
+)
+async def test_nothing_is_opened_for_anything_else(mirror: Mirror, path: str, accept: str) -> None:
+    async with browser_of(mirror, accept) as browser:
         assert (await browser.get(path)).text == "document"
     assert mirror._boards == {}
 

@@ -85,10 +85,10 @@ async def test_everything_else_is_answered_as_it_was(
         assert each.headers["X-Of"] == "nobody else"
 
 
-async def test_what_is_kept_is_bounded(answering: Answering) -> None:
+async def test_what_is_kept_is_bounded_and_the_oldest_makes_way(answering: Answering) -> None:
     room_for_one = len(gzip.compress(CODE, 9)) + 1
+    other = "/assets/1f/other.js"
     async with client(answering, room_for_one) as browsers:
-        for _ in range(2):
-            for path in (PATH, "/assets/1f/other.js"):
-                assert (await browsers.get(path)).content == CODE
+        for path in (PATH, PATH, other, other, PATH):
+            assert (await browsers.get(path)).content == CODE
     assert answering.asked == 3

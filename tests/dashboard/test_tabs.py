@@ -16,7 +16,6 @@ from dashboard.boards.mirror import Mirror, listening
 from dashboard.boards.rows import Node, Row
 from dashboard.boards.workers import WorkersBoard
 from dashboard.tabs import Tab
-from dashboard.view.drawing import NOTHING
 from dashboard.view.view import View
 from dashboard.view.views import Views
 from tests.dashboard.locators import connection, row
@@ -140,16 +139,6 @@ async def test_what_did_not_change_is_not_told_again(unfollowed: Mirror) -> None
         [told] = opened.tell()
     assert (told["props"], told["tables"]) == ([], {})
     assert "panels" not in told["status"]
-
-
-async def test_a_new_tab_is_not_told_of_what_is_empty(unfollowed: Mirror) -> None:
-    views, known, new = Views(unfollowed), Socket(), Socket()
-    view = views.open(Address())
-    Tab(views, known)._tell(view)
-    Tab(views, new, is_new=True)._tell(view)
-    empty = {(*key, drawn.text) for key, drawn in view.frame().props.items() if drawn == NOTHING}
-    assert empty
-    assert set(known.told[0]["props"]) - set(new.told[0]["props"]) == empty
 
 
 async def test_rows_that_go_out_of_sight_are_removed_and_no_table_that_never_was_is_told_of(

@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 from db.deadlines import TooSlow, fetch_within
 from db.driver import send
 from db.errors import DatabaseUnavailable, is_unavailable
+from db.maintenance import MaintenanceDatabase
 from db.session import Database
 
 ENDLESS = {
@@ -42,9 +43,10 @@ async def test_what_is_in_time_is_answered_and_nothing_else_is_limited(database:
 
 @pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 async def test_a_server_that_does_not_answer_is_not_waited_for(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.peers.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("db.session.ANSWER_SECONDS", 0.2)
+    database = Database(database_url)
     with pytest.raises(DatabaseUnavailable):
         async with database.reading() as connection:
             await connection.execute(text("SELECT SLEEP(9)"))
@@ -52,6 +54,20 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(
         async with database.writing() as connection:
             await send(connection, ["SELECT SLEEP(9)"])
     assert is_unavailable(raised.value)
-    monkeypatch.undo()
     async with database.reading() as connection:
         assert await connection.scalar(text("SELECT 1")) == 1
+    await database.close()
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+async def test_what_takes_as_long_as_it_takes_is_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.session.ANSWER_SECONDS", 0.2)
+    unhurried = MaintenanceDatabase(database)
+    for connect in (unhurried.reading, unhurried.writing):
+        async with connect() as connection:
+            await connection.execute(text("SELECT SLEEP(0.5)"))
+            limit = await connection.scalar(text("SELECT @@max_statement_time"))
+            assert float(limit) == 0
+    await unhurried.close()

@@ -3,10 +3,8 @@
 import asyncio
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from db.session import Database
 from monitor.entities import TaskStatus
@@ -23,14 +21,11 @@ pytestmark = pytest.mark.in_time
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 
 
-def take_for_idle(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def take_for_idle(database: Database) -> None:
     """Its connections for writing have been lying there for an hour."""
-    monkeypatch.setattr("db.transactions.SPARE_SECONDS", 0)
-
-    @event.listens_for(database.write_engine.sync_engine, "checkout", insert=True)
-    def age(_: object, record: Any, __: object) -> None:
-        if "used_at" in record.info:
-            record.info["used_at"] -= 3600
+    assert database.spares.unused
+    for spare in database.spares._spares:
+        spare.used_at -= 3600
 
 
 @ON_MARIADB
@@ -60,11 +55,11 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed_by_w
 
 @ON_MARIADB
 async def test_connections_that_were_forgotten_on_the_way_while_idle_are_not_noticed_by_workers(
-    proxy: Proxy, proxied: Database, database: Database, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, proxied: Database, database: Database
 ) -> None:
     transactions = replica(proxied)
     worker = await register(transactions)
-    take_for_idle(proxied, monkeypatch)
+    take_for_idle(proxied)
     proxy.forget_all()
     async with in_time():
         process, _ = await transactions.run(start_process, worker_id=worker.id)
