@@ -7,7 +7,7 @@ def main() -> None:
     """Loads the command and runs it.
 
     The collector waits meanwhile: it would look again and again through what is loaded, of which
-    nothing is garbage, and a start take a fifth longer.
+    nothing is garbage, and a start take longer.
     """
     gc.disable()
     from app.cli import main as run

@@ -167,7 +167,7 @@ async def _browser() -> AsyncIterator[BrowserContext]:
             executable_path=find_program(*CHROMIUM), args=CHROMIUM_FLAGS
         )
         try:
-            context = await browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]
+            context = await browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict
             yield context
         finally:
             await browser.close()

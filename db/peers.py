@@ -30,8 +30,7 @@ _UNACKNOWLEDGED_MILLISECONDS = 5_000
 def _instant(text: str) -> Any:
     """A DATETIME, which is UTC in every session of ours, as an aware instant.
 
-    The driver takes it apart by a regular expression, which takes five times as long: a page has
-    hundreds of them.
+    The driver takes it apart by a regular expression, which takes longer: a page has hundreds.
     """
     try:
         return datetime.fromisoformat(text + "+00:00")

@@ -1,7 +1,7 @@
 """Transactions on MariaDB without SQLAlchemy's own, on connections that need no pool.
 
 Taking a connection from the pool, beginning, committing and giving it back costs a server process
-four times as much as the messages to the database themselves.
+more than the messages to the database themselves.
 """
 
 import time

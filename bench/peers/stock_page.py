@@ -26,7 +26,7 @@ def create_app() -> GZipMiddleware:
     dash.layout = html.Div(
         dag.AgGrid(id="pipelines", columnDefs=columns, rowData=rows, getRowId="params.data.id")
     )
-    dash._setup_server()  # type: ignore[no-untyped-call]
+    dash._setup_server()  # type: ignore[no-untyped-call]  # Dash has no types here
     return GZipMiddleware(server)
 
 

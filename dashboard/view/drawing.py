@@ -14,14 +14,17 @@ from dashboard.boards.board import Board
 class Drawn:
     """A property of a component; one with the same text looks the same."""
 
-    value: Any
     text: str
 
     @classmethod
     def of(cls, content: Any) -> "Drawn":
-        """Components become plain data here, and not again for each tab."""
-        text = json.dumps(content, cls=PlotlyJSONEncoder)
-        return cls(json.loads(text), text)
+        """Components become JSON here, and not again for each tab."""
+        return cls(json.dumps(content, cls=PlotlyJSONEncoder))
+
+    @property
+    def value(self) -> Any:
+        """What the text says."""
+        return json.loads(self.text)
 
 
 # Of a component without content.

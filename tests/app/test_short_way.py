@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.factory import create_app
+from app.middleware import DefectMiddleware
 from app.settings import Settings
 from tests.conftest import TOKEN
 from tests.graph.live import LiveServer, serving_live
@@ -58,6 +59,23 @@ async def test_an_answer_is_a_whole_one_with_its_headers(server: LiveServer) -> 
     names = {line.split(b":")[0] for line in head.split(b"\r\n")[1:-2]}
     assert names - {b"server"} == {b"date", b"content-type", b"content-length"}
     assert answer["id"].startswith("worker_")
+
+
+async def test_a_report_passes_no_other_layer(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(DefectMiddleware, "__call__", fail)
+    ((head, _),) = await exchange(server, request(PROBE))
+    assert head.startswith(b"http/1.1 200")
+    # A text where a list belongs is for them to explain.
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request(PROBE | {"tasks": "none"}))
+    async with asyncio.timeout(20):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 500")
+    writer.close()
 
 
 async def test_reports_sent_without_waiting_are_answered_in_order(server: LiveServer) -> None:

@@ -99,6 +99,14 @@ async def test_what_people_ask_is_answered(
     assert not await is_refused(client, query, **variables)
 
 
+async def test_of_one_document_each_size_is_measured_for_itself(client: Client) -> None:
+    query = f"query ($n: Int) {{ {pages('$n', '$n', 'id')} }}"
+    for size, refused in ((10, False), (500, True), (10, False)):
+        answer = (await client.post("/graphql", {"query": query, "variables": {"n": size}})).json()
+        assert ("data" not in answer) is refused
+        assert ("at most" in str(answer)) is refused
+
+
 async def test_a_fragment_costs_what_it_stands_for(client: Client) -> None:
     for size, refused in ((15, False), (20, True)):
         inline = f"{{ {pages(500, size, 'tasks { id }')} }}"

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from db.session import Database
 from monitor.entities import TaskStatus
@@ -51,6 +52,27 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed_by_w
     worker = await register(transactions)
     proxy.cut_all()
     assert (await transactions.run(record_heartbeat, worker_id=worker.id)).id == worker.id
+
+
+@ON_MARIADB
+async def test_who_reports_again_at_once_takes_no_connection_from_the_pool(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long the machine stands still.
+    monkeypatch.setattr("db.transactions.SPARE_SECONDS", 1000)
+    transactions = replica(database)
+    worker = await register(transactions)
+    taken: list[object] = []
+
+    def note(connection: object, *_: object) -> None:
+        taken.append(connection)
+
+    event.listen(database.write_engine.sync_engine, "checkout", note)
+    await transactions.run(start_process, worker_id=worker.id)
+    assert taken == []
+    take_for_idle(database)
+    await transactions.run(start_process, worker_id=worker.id)
+    assert len(taken) == 1
 
 
 @ON_MARIADB
