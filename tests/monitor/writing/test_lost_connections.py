@@ -108,8 +108,11 @@ async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> No
     ]
     for url in urls:
         database = Database(url)
+        transactions = replica(database)
         with pytest.raises(Unavailable):
-            await replica(database).run(
+            await transactions.run(
                 update_task, task_id="task_1", status=TaskStatus.RUNNING, details=None
             )
+        # It goes on looking whether the database is there until it is closed.
+        await transactions.close()
         await database.close()
