@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import astuple
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from app.settings import Settings
 from db import models
 from db.migrate import migrate
 from db.session import Database
-from monitor.writing.job import IN_TIME, Deadlines
+from monitor.writing.job import UNHURRIED
 from monitor.writing.transactions import Transactions
 from tests.client import Client
 from tests.servers import MariaDb, RedisServer, find_program
@@ -34,7 +33,6 @@ EXPECT_MILLISECONDS = 20_000
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 
 
-UNHURRIED = Deadlines(*(4 * seconds for seconds in astuple(IN_TIME)))
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 8 * 1024**3
 
@@ -167,8 +165,8 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports have four times their time, but where that is what is tested: a machine that stands
-    still for two seconds under a dozen of servers is no fault of what is reported.
+    """Reports have all the time they need, but where that is what is tested: a machine that stands
+    still for seconds under a dozen of servers is no fault of what is reported.
     """
     if request.node.get_closest_marker("in_time") is None:
         defaults = Transactions.__init__.__kwdefaults__
