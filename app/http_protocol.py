@@ -197,11 +197,11 @@ class HttpProtocol(HttpToolsProtocol):
         """A part of a body whose length is not known before (RFC 9112, section 7.1)."""
         return b"%x\r\n%b\r\n" % (len(body), body)
 
-    def push(self, frame: bytes) -> bool:
-        """Writes a part of a body; False, and nothing written, while there is no room."""
+    def push(self, framed: bytes) -> bool:
+        """Writes parts of a body; False, and nothing written, while there is no room."""
         if not self.has_room or self.transport.is_closing():
             return False
-        self.transport.write(frame)
+        self.transport.write(framed)
         return True
 
     def abort(self) -> None:

@@ -99,9 +99,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Returns when the buffer is not full any more, or the peer is gone."""
         await self.writable.wait()
 
-    def push(self, frame: bytes) -> bool:
-        """Writes a frame; False, and nothing written, while there is no room."""
+    def push(self, framed: bytes) -> bool:
+        """Writes frames; False, and nothing written, while there is no room."""
         if not self.has_room:
             return False
-        self.transport.write(frame)
+        self.transport.write(framed)
         return True

@@ -6,7 +6,7 @@ that is slow or gone, so many that holding them would take too much, everybody g
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from graphql import Executor
 
 from graph.fanout.executions import Executions
+from graph.fanout.sink import Told
 from graph.fanout.statistics import Statistics
 from graph.fanout.subscriber import Subscriber
 from monitor.events import ChangeKind
@@ -24,13 +25,15 @@ from monitor.reading.filters import Filter, told_as
 # Encoded events that a channel keeps for those who catch up.
 _KEPT_PAYLOADS = 128
 _KEPT_BYTES = 2 * 1024 * 1024
+# What is pushed at once, one event in any case: a reader that is slow holds no more than that.
+_PUSHED_BYTES = 64 * 1024
 # Events whose payloads are being made, before the channel's subscribers go on by themselves.
 _MOST_PENDING = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Delivery:
-    """A payload, perhaps still being made, in its place in the order."""
+class _Pending:
+    """A payload that is made, or waits for one that is, in its place in the order."""
 
     cursor: Cursor
     before: Cursor
@@ -58,7 +61,10 @@ class Channel:
         self._statistics = statistics
         self._on_empty = on_empty
         self._joined: dict[Subscriber, None] = {}
-        self._pending: deque[_Delivery] = deque()
+        # What the live ones are given by `flush`.
+        self._ready: list[Told] = []
+        self._ready_bytes = 0
+        self._pending: deque[_Pending] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._making: dict[Cursor, asyncio.Future[bytes]] = {}
         self._payloads: OrderedDict[Cursor, bytes] = OrderedDict()
@@ -91,7 +97,7 @@ class Channel:
             subscriber.fail(error)
 
     def tell(self, batch: Batch, index: int) -> None:
-        """An event, to all who are live, if their filter has them told of it."""
+        """An event, to all who are live, if their filter has them told of it; with `flush`."""
         kind = told_as(self.matching, batch.events[index])
         if kind is None or not self._joined:
             return
@@ -102,12 +108,23 @@ class Channel:
             return
         payload = self._execute(batch, index, kind)
         if isinstance(payload, bytes) and not self._pending:
-            self._statistics.deliveries += len(self._joined)
-            self._push(_Delivery(cursor, before, payload), payload, list(self._joined))
+            self._add(Told(cursor, before, payload))
             return
-        self._pending.append(_Delivery(cursor, before, payload))
+        self._pending.append(_Pending(cursor, before, payload))
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._push_pending(), name="pump")
+
+    def _add(self, told: Told) -> None:
+        self._ready.append(told)
+        self._ready_bytes += len(told.payload)
+        if self._ready_bytes >= _PUSHED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Gives the live ones what they were told: a write for each, however many events."""
+        ready, self._ready, self._ready_bytes = self._ready, [], 0
+        if ready:
+            self._push(ready, list(self._joined))
 
     async def payload(self, batch: Batch, index: int, kind: ChangeKind) -> bytes:
         """The encoded event, made once also for those who come later."""
@@ -154,12 +171,13 @@ class Channel:
             self._payloads.clear()
             self._payload_bytes = 0
 
-    def _push(self, delivery: _Delivery, payload: bytes, to: Iterable[Subscriber]) -> None:
+    def _push(self, told: Sequence[Told], to: Collection[Subscriber]) -> None:
+        self._statistics.deliveries += len(told) * len(to)
         frames: dict[Any, Any] = {}
-        full = [s for s in to if not s.sink.push(payload, delivery.cursor, frames)]
+        full = [s for s in to if not s.sink.push(told, frames)]
         for subscriber in full:
             del self._joined[subscriber]
-            subscriber.lag(delivery.before)
+            subscriber.lag(told[0].before)
         self._statistics.lags += len(full)
 
     async def _push_pending(self) -> None:
@@ -171,14 +189,14 @@ class Channel:
                     payload = await asyncio.shield(payload)
                 # Who joined after this event has it from the log.
                 to = [s for s in self._joined if not s.has(pending.cursor)]
-                self._statistics.deliveries += len(to)
-                self._push(pending, payload, to)
+                self._push([Told(pending.cursor, pending.before, payload)], to)
                 self._pending.popleft()
         except Exception as error:  # noqa: BLE001 — whatever it is, the clients are told
             self.fail(error)
 
     def _lag_all(self) -> None:
         """Everybody goes on from the log, behind what was given out last."""
+        self.flush()
         oldest = self._pending[0]
         for subscriber in self._joined:
             subscriber.lag(oldest.before, unless_it_has=oldest.cursor)

@@ -4,7 +4,7 @@ A channel is what identical subscriptions have in common: document, variables, o
 Channels are indexed by what they filter on, so that an event costs only those that can match.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -107,14 +107,24 @@ class Channels:
     def listens(self) -> bool:
         return bool(self._channels)
 
-    def on_batch(self, batch: Batch) -> None:
-        for index, event in enumerate(batch.events):
-            for channel in self._index.find(event.entity):
-                try:
-                    channel.tell(batch, index)
-                except Exception as error:  # noqa: BLE001 — its clients are told; the others go on
-                    channel.fail(error)
+    def on_batches(self, batches: Sequence[Batch]) -> None:
+        told: dict[Channel, None] = {}
+        for batch in batches:
+            for index, event in enumerate(batch.events):
+                for channel in self._index.find(event.entity):
+                    told[channel] = None
+                    _have(channel, partial(channel.tell, batch, index))
+        for channel in told:
+            _have(channel, channel.flush)
 
     def on_reset(self) -> None:
         for channel in list(self._channels.values()):
             channel.fail(CursorExpired())
+
+
+def _have(channel: Channel, act: Callable[[], None]) -> None:
+    """A channel that cannot tell its clients so; the others go on."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 — whatever it is
+        channel.fail(error)

@@ -1,11 +1,22 @@
 """Where the payloads of subscriptions go; each transport has sinks of its own."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from monitor.feed.log import Cursor
 
 Errors = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event, encoded, and where one stands behind it, and before it."""
+
+    cursor: Cursor
+    before: Cursor
+    payload: bytes
 
 
 class Sink(Protocol):
@@ -25,9 +36,9 @@ class Sink(Protocol):
         a connection that takes nothing makes nobody read for it. Raises ConnectionError.
         """
 
-    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, Any]) -> bool:
-        """Takes the payload now, or not at all (False). `frames` is shared by all sinks that get
-        this payload, to keep what they can share of it.
+    def push(self, told: Sequence[Told], frames: dict[Any, Any]) -> bool:
+        """Takes these now, all of them or none (False). `frames` is shared by all sinks that get
+        them, to keep what they can share.
         """
 
     async def send(self, payload: bytes, cursor: Cursor) -> None:

@@ -25,8 +25,8 @@ class Connection(Protocol):
     def frame(self, body: bytes) -> bytes:
         """A part of a response's body as it goes over the wire."""
 
-    def push(self, frame: bytes) -> bool:
-        """False, and nothing written, while there is no room."""
+    def push(self, framed: bytes) -> bool:
+        """Parts, as they go over the wire; False, and nothing written, while there is no room."""
 
     def abort(self) -> None:
         """Closes the connection without waiting for the client to take what was written."""
@@ -48,5 +48,5 @@ class Pusher(Protocol):
     async def room(self) -> None:
         """Returns when the buffer is not full any more, or the client is gone."""
 
-    def push(self, frame: bytes) -> bool:
-        """False, and nothing written, while there is no room."""
+    def push(self, framed: bytes) -> bool:
+        """Messages as they go over the wire; False, and nothing written, while there is no room."""

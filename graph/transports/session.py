@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from graph.context import Context
 from graph.execution.engine import Engine, Prepared, error_of
 from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
-from graph.fanout.sink import Errors
+from graph.fanout.sink import Errors, Told
 from graph.fanout.subscriber import Subscriber
 from graph.loaders import Loaders
 from graph.scalars import encode
@@ -246,16 +246,16 @@ class Operation:
     def turn(self) -> AbstractAsyncContextManager[None]:
         return self._socket.turn()
 
-    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, bytes]) -> bool:
-        del cursor
+    def push(self, told: Sequence[Told], frames: dict[Any, bytes]) -> bool:
         pusher = self._socket.pusher
         if pusher is None:
             return False
-        frame = frames.get(self._id)
-        if frame is None:
-            # Clients number their operations, so most of them share even the frame.
-            frame = frames[self._id] = pusher.frame(encode_next(self._id, payload))
-        return pusher.push(frame)
+        framed = frames.get(self._id)
+        if framed is None:
+            # Clients number their operations, so most of them share even the frames.
+            texts = (encode_next(self._id, each.payload) for each in told)
+            framed = frames[self._id] = b"".join(map(pusher.frame, texts))
+        return pusher.push(framed)
 
     async def send(self, payload: bytes, cursor: Cursor) -> None:
         del cursor

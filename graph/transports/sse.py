@@ -9,7 +9,7 @@ while the client queries again.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from graph.execution.engine import Prepared
 from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
-from graph.fanout.sink import Errors
+from graph.fanout.sink import Errors, Told
 from graph.fanout.subscriber import Subscriber
 from graph.transports.extensions import CONNECTION_EXTENSION, Connection
 from graph.transports.requests import GraphRequest
@@ -134,15 +134,15 @@ class _Stream:
                     await self._connection.room()
         yield
 
-    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, bytes]) -> bool:
+    def push(self, told: Sequence[Told], frames: dict[Any, bytes]) -> bool:
         if self._connection is None:
             return False
-        frame = frames.get(_Stream)
-        if frame is None:
+        framed = frames.get(_Stream)
+        if framed is None:
             # The same for all streams: their operations have no ids.
-            event = _event("next", payload, str(cursor))
-            frame = frames[_Stream] = self._connection.frame(event)
-        return self._connection.push(frame)
+            events = (_event("next", each.payload, str(each.cursor)) for each in told)
+            framed = frames[_Stream] = b"".join(map(self._connection.frame, events))
+        return self._connection.push(framed)
 
     async def send(self, payload: bytes, cursor: Cursor) -> None:
         await self.write(_event("next", payload, str(cursor)))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Protocol
@@ -23,6 +23,10 @@ UNHEARD_SECONDS = 0.02
 RECENT_BATCHES = 1_000
 RECENT_BYTES = 8 * 1024 * 1024
 READ_BATCHES = 100
+# What is told at once, one batch in any case: less work than one by one, but everybody else has to
+# wait for the end of it.
+TOLD_BATCHES = 16
+TOLD_BYTES = 64 * 1024
 # So many subscribers read the log at a time: when all resume at once, the relay gets its turn, too.
 CONCURRENT_READS = 8
 
@@ -53,8 +57,8 @@ class Listener(Protocol):
     def listens(self) -> bool:
         """Whether it wants to know right now."""
 
-    def on_batch(self, batch: Batch) -> None:
-        """Something happened."""
+    def on_batches(self, batches: Sequence[Batch]) -> None:
+        """Something happened, the oldest first."""
 
     def on_reset(self) -> None:
         """What happened meanwhile cannot be told: the feed lost it, or nobody can read it."""
@@ -140,8 +144,8 @@ class Live:
             self._losses.fail("it does not hold what follows; subscriptions must start anew")
             self._reset(position)
             return
-        for entry in entries:
-            self._take(entry)
+        for some in _parts(entries):
+            self._take(some)
             await asyncio.sleep(0)  # a long backlog must not hold up everybody else
         if entries and not self._is_heard:
             await asyncio.sleep(UNHEARD_SECONDS)
@@ -150,30 +154,39 @@ class Live:
     def _is_heard(self) -> bool:
         return any(listener.listens for listener in self.listeners)
 
-    def _take(self, entry: Entry) -> None:
-        batch = Batch(self.now(), entry)
-        try:
-            if self._is_heard:
-                _ = batch.events
-        except Exception:
-            # Of a version to come, say. To stop here would end the feed for all, and to go on would
-            # be a silent gap.
-            logger.exception("an entry of the live feed cannot be read: %s", entry.position)
-            self._reset(entry.position)
-        else:
-            self._tell(batch)
+    def _take(self, entries: Sequence[Entry]) -> None:
+        batches: list[Batch] = []
+        previous = self.now()
+        for entry in entries:
+            batch = Batch(previous, entry)
+            previous = entry.position
+            try:
+                if self._is_heard:
+                    _ = batch.events
+            except Exception:
+                # Of a version to come, say. To stop here would end the feed for all, and to go on
+                # would be a silent gap.
+                logger.exception("an entry of the live feed cannot be read: %s", entry.position)
+                self._tell(batches)
+                self._reset(entry.position)
+                batches = []
+            else:
+                batches.append(batch)
+        self._tell(batches)
 
-    def _tell(self, batch: Batch) -> None:
-        self._recent.append(batch)
-        self._recent_bytes += batch.size
+    def _tell(self, batches: Sequence[Batch]) -> None:
+        if not batches:
+            return
+        self._recent.extend(batches)
+        self._recent_bytes += sum(batch.size for batch in batches)
         while len(self._recent) > RECENT_BATCHES or self._recent_bytes > RECENT_BYTES:
             self._recent_bytes -= self._recent.popleft().size
         # First those who listen, then those who wait: whoever joins the listeners at this position
-        # has not been told of this batch, and need not be.
+        # has not been told of these batches, and need not be.
         for listener in self.listeners:
             if listener.listens:
-                listener.on_batch(batch)
-        self._move(batch.position)
+                listener.on_batches(batches)
+        self._move(batches[-1].position)
 
     def _reset(self, position: Position) -> None:
         self._recent.clear()
@@ -186,3 +199,17 @@ class Live:
         self.position = position
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Those that are told together."""
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        part.append(entry)
+        size += len(entry.payload)
+        if len(part) >= TOLD_BATCHES or size >= TOLD_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -16,7 +16,7 @@ from db.errors import DatabaseUnavailable
 from db.session import Database
 from graph.execution.engine import Engine
 from graph.fanout.channels import Channels
-from graph.fanout.sink import Errors
+from graph.fanout.sink import Errors, Told
 from graph.fanout.subscriber import Subscriber
 from graph.schema import create_schema
 from monitor.auth import WRITER
@@ -98,14 +98,17 @@ class Recorder:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.pushes: list[int] = []
         self.news = asyncio.Event()
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
-    def push(self, payload: bytes, cursor: Cursor, frames: dict[Any, Any]) -> bool:
-        del cursor, frames
-        self._take(orjson.loads(payload))
+    def push(self, told: Sequence[Told], frames: dict[Any, Any]) -> bool:
+        del frames
+        for each in told:
+            self._take(orjson.loads(each.payload))
+        self.pushes.append(len(told))
         return True
 
     async def send(self, payload: bytes, cursor: Cursor) -> None:
@@ -130,6 +133,13 @@ class Recorder:
     async def revisions(self, count: int) -> list[int]:
         told = await self.until(count)
         return [event["data"]["processes"]["process"]["revision"] for event in told]
+
+
+class Full(Recorder):
+    """A client that takes but one event at a time that is pushed."""
+
+    def push(self, told: Sequence[Told], frames: dict[Any, Any]) -> bool:
+        return len(told) == 1 and super().push(told, frames)
 
 
 class Parts:
@@ -264,6 +274,48 @@ async def test_a_resumed_commit_goes_on_behind_the_event_of_the_cursor(parts: Pa
     assert await recorder.revisions(2) == [3, 4]
     await parts.tell(5)
     assert await recorder.revisions(3) == [3, 4, 5]
+
+
+async def hold_reader(parts: Parts) -> asyncio.Event:
+    """The reader of the feed has read the first revision, and reads on when this is set."""
+    gate = asyncio.Event()
+    parts.feed.gates.append(gate)
+    await parts.tell(1)
+    return await parts.feed.held.get()
+
+
+async def test_what_is_read_at_once_is_pushed_at_once(parts: Parts) -> None:
+    recorder = await parts.follow(REVISIONS)
+    held = await hold_reader(parts)
+    await parts.tell(2, 3)
+    await parts.tell(4)
+    held.set()
+    assert await recorder.revisions(4) == [1, 2, 3, 4]
+    assert recorder.pushes == [1, 3]
+
+
+async def test_of_much_that_is_read_at_once_a_part_is_pushed_at_a_time(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.fanout.channel._PUSHED_BYTES", 90)
+    recorder = await parts.follow(REVISIONS)
+    held = await hold_reader(parts)
+    await parts.tell(2, 3)
+    await parts.tell(4)
+    held.set()
+    assert await recorder.revisions(4) == [1, 2, 3, 4]
+    assert recorder.pushes == [1, 2, 1]
+
+
+async def test_who_takes_nothing_of_what_is_pushed_goes_on_before_all_of_it(parts: Parts) -> None:
+    full = Full()
+    await parts.subscribe(full, REVISIONS)
+    held = await hold_reader(parts)
+    await parts.tell(2, 3)
+    await parts.tell(4)
+    held.set()
+    assert await full.revisions(4) == [1, 2, 3, 4]
+    assert parts.channels.statistics.lags == 1
 
 
 async def test_an_event_touches_only_the_channels_that_name_it(

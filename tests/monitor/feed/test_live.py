@@ -33,9 +33,9 @@ class Listener:
         self.listens = listens
         self.told = 0
 
-    def on_batch(self, batch: Batch) -> None:
-        assert batch.events == []
-        self.told += 1
+    def on_batches(self, batches: Sequence[Batch]) -> None:
+        assert [batch.events for batch in batches] == [[]] * len(batches)
+        self.told += len(batches)
 
     def on_reset(self) -> None:
         raise AssertionError

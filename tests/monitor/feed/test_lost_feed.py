@@ -1,7 +1,7 @@
 """A Redis that came back older is found out before anything new happens, by whoever can know."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -60,8 +60,8 @@ class Listener:
         self.told = asyncio.Event()
         self.reset = asyncio.Event()
 
-    def on_batch(self, batch: Batch) -> None:
-        self.batches.append(batch)
+    def on_batches(self, batches: Sequence[Batch]) -> None:
+        self.batches.extend(batches)
         self.told.set()
 
     def on_reset(self) -> None:
