@@ -6,8 +6,6 @@ text, which costs one dictionary look-up instead of hashing the whole document.
 """
 
 import asyncio
-import logging
-import secrets
 from asyncio import Future
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Mapping
@@ -17,6 +15,7 @@ from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
 
+import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -36,15 +35,14 @@ from graphql import (
 from strawberry import Schema
 
 from graph.context import Context
+from graph.execution.coalescing import Coalescer
 from graph.execution.executor import ShortExecutor
 from graph.execution.limits import MAX_TOKENS, Bill, check_cost, check_document
-from graph.scalars import encode
-from monitor.errors import INTERNAL, MonitorError, Unavailable, wire
+from graph.execution.responses import Answer, Response, error_of, format_error, respond
+from monitor.errors import MonitorError, Unavailable
 from monitor.feed.log import Cursor
 from monitor.limits import DETAILS_BYTES
 from monitor.reading.asking import asking_together
-
-logger = logging.getLogger(__name__)
 
 # Characters of all documents that are kept prepared; one takes up to 300 bytes.
 CACHED_LENGTH = 400_000
@@ -53,14 +51,11 @@ CACHED_DOCUMENT_LENGTH = 20_000
 MAX_ERRORS = 10
 # A long text has to be read character by character. In variables it is not: they are JSON.
 MAX_DOCUMENT_LENGTH = DETAILS_BYTES + 256 * 1024
-BAD_USER_INPUT = "BAD_USER_INPUT"
-
-Response = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A parsed document, or why it is none that this schema can run."""
+    """A parsed document, or why it is none that this schema can run; one is kept for each text."""
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...]
@@ -85,6 +80,7 @@ class Engine:
         self._timeout_seconds = timeout_seconds
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._prepared_length = 0
+        self._coalescer: Coalescer[Answer] = Coalescer()
 
     def prepare(self, query: str) -> Prepared:
         """Parses and validates, or finds what it made of the same text before."""
@@ -135,13 +131,33 @@ class Engine:
         *,
         variables: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
-    ) -> Response:
-        """The response of a query or a mutation.
+    ) -> Answer:
+        """The answer to a query or a mutation. Queries that are asked together share it.
 
         Never raises for what a client sent; a response without `data` was not executed.
         """
+
+        async def run() -> Answer:
+            return Answer(await self._run(prepared, context, variables, operation_name))
+
         if refused := _refuse(self.schema, prepared, variables, operation_name):
-            return refused
+            return Answer(refused)
+        if prepared.operation_type(operation_name) is not OperationType.QUERY:
+            return await run()
+        try:
+            values = orjson.dumps(variables or {}, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # nested too deeply
+            return await run()
+        key = (prepared, values, operation_name, context.principal)
+        return await self._coalescer.run(key, run)
+
+    async def _run(
+        self,
+        prepared: Prepared,
+        context: Context,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+    ) -> Response:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 if prepared.asks_feed_cursor:
@@ -153,7 +169,7 @@ class Engine:
             return {"data": None, "errors": [error_of(Unavailable(limit))]}
         except MonitorError as error:
             return {"data": None, "errors": [error_of(error)]}
-        return _response(result)
+        return respond(result)
 
     async def _execute(
         self,
@@ -239,16 +255,6 @@ def _refuse(
     return None
 
 
-def encode_result(result: ExecutionResult) -> bytes:
-    """A result as JSON."""
-    return encode(_response(result))
-
-
-def is_unavailable(result: ExecutionResult) -> bool:
-    """Whether some of it could not be read right now."""
-    return any(isinstance(error.original_error, Unavailable) for error in result.errors or ())
-
-
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
     # Resolvers here are plain functions or coroutine functions: cheaper than inspect.isawaitable.
     return type(value) is CoroutineType or isinstance(value, Future)
@@ -261,43 +267,3 @@ class _FeedCursorFinder(Visitor):
 
     def enter_field(self, node: FieldNode, *_: object) -> None:
         self.found = self.found or node.name.value == "feedCursor"
-
-
-def _response(result: ExecutionResult) -> Response:
-    if not result.errors:
-        return {"data": result.data}
-    errors = [format_error(error) for error in result.errors]
-    # Variables are coerced before anything runs: without a path there was no execution.
-    if result.data is None and all(error.path is None for error in result.errors):
-        return {"errors": errors}
-    return {"data": result.data, "errors": errors}
-
-
-def format_error(error: GraphQLError) -> dict[str, Any]:
-    """An error as clients see it, with `extensions.code`; unexpected ones masked and logged."""
-    original = error.original_error
-    while isinstance(original, GraphQLError) and original.original_error is not None:
-        original = original.original_error
-    formatted = dict(error.formatted)
-    if (
-        error.path is None
-        or original is None
-        # What graphql-core says of an argument points at it; of a resolver's value, at nothing.
-        or (isinstance(original, GraphQLError) and original.nodes)
-    ):
-        # About the document: syntax, validation, variables, arguments.
-        return {**formatted, "extensions": {"code": BAD_USER_INPUT}}
-    return {**formatted, **error_of(original)}
-
-
-def error_of(error: BaseException) -> dict[str, Any]:
-    """Message and extensions of an error; a defect gets an id that is also in the log."""
-    named = wire(error)
-    if named is not INTERNAL:
-        return {"message": str(error), "extensions": {"code": named.code}}
-    error_id = secrets.token_hex(8)
-    logger.error("unexpected error %s", error_id, exc_info=error)
-    return {
-        "message": f"Internal error; the log has it under {error_id}",
-        "extensions": {"code": INTERNAL.code, "id": error_id},
-    }

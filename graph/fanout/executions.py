@@ -7,7 +7,7 @@ from typing import Any, cast
 from graphql import ExecutionResult, Executor
 
 from graph.context import Context
-from graph.execution.engine import encode_result, is_unavailable
+from graph.execution.responses import encode_result, is_unavailable
 from graph.fanout.statistics import Statistics
 from graph.loaders import Loaders
 from graph.subscriptions import event_type

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from graph.execution.engine import error_of
+from graph.execution.responses import error_of
 from graph.fanout.sink import Sink
 from monitor.errors import Unavailable
 from monitor.events import ChangeKind

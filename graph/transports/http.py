@@ -13,7 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from graph.context import Context
-from graph.execution.engine import Engine, error_of
+from graph.execution.engine import Engine
+from graph.execution.responses import error_of
 from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
 from graph.loaders import Loaders
@@ -66,7 +67,7 @@ class HttpEndpoint:
             return await self._answer(request, operation, principal, media_type)
         except BadRequest as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": "BAD_USER_INPUT"}}]}
-            return _response(body, _not_stream(media_type), error.status, error.headers)
+            return _response(encode(body), _not_stream(media_type), error.status, error.headers)
         except MonitorError as error:
             headers = {}
             if isinstance(error, Unauthenticated):
@@ -74,7 +75,7 @@ class HttpEndpoint:
             if isinstance(error, TooManyAttempts):
                 headers = {"Retry-After": str(error.retry_after_seconds)}
             body = {"errors": [error_of(error)]}
-            return _response(body, _not_stream(media_type), wire(error).status, headers)
+            return _response(encode(body), _not_stream(media_type), wire(error).status, headers)
 
     async def _answer(
         self, request: Request, operation: GraphRequest, principal: Principal, media_type: str
@@ -90,13 +91,14 @@ class HttpEndpoint:
                     "Server-Sent Events (Accept: text/event-stream)",
                 )
         loaders, actor = Loaders.of(self._monitor), actor_of(request, principal)
-        body = await self._engine.run(
+        answer = await self._engine.run(
             prepared,
             Context(self._monitor, principal, loaders, actor),
             variables=operation.variables,
             operation_name=operation.operation_name,
         )
-        return _response(body, media_type, _status(body, media_type), {})
+        status = _status(answer.response, media_type)
+        return _response(answer.encoded, media_type, status, {})
 
     async def _stream(
         self, request: Request, operation: GraphRequest, principal: Principal
@@ -199,7 +201,5 @@ def _status(body: Mapping[str, Any], media_type: str) -> int:
     return 400 if "data" not in body and media_type == GRAPHQL_JSON else 200
 
 
-def _response(
-    body: Mapping[str, Any], media_type: str, status: int, headers: Mapping[str, str]
-) -> Response:
-    return Response(encode(body), status, dict(headers), media_type=f"{media_type}; charset=utf-8")
+def _response(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(body, status, dict(headers), media_type=f"{media_type}; charset=utf-8")

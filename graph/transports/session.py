@@ -11,13 +11,13 @@ from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from graph.context import Context
-from graph.execution.engine import Engine, Prepared, error_of
+from graph.execution.engine import Engine, Prepared
+from graph.execution.responses import error_of
 from graph.fanout.channels import Channels
 from graph.fanout.patience import Patience
 from graph.fanout.sink import Errors, Told
 from graph.fanout.subscriber import Subscriber
 from graph.loaders import Loaders
-from graph.scalars import encode
 from graph.transports.actors import token_holder
 from graph.transports.extensions import PUSH_EXTENSION, Pusher
 from graph.transports.protocol import (
@@ -209,17 +209,17 @@ class Socket:
         self, id_: str, prepared: Prepared, request: GraphRequest, principal: Principal
     ) -> None:
         monitor = self._parts.monitor
-        response = await self._parts.engine.run(
+        answer = await self._parts.engine.run(
             prepared,
             Context(monitor, principal, Loaders.of(monitor), token_holder(self._address)),
             variables=request.variables,
             operation_name=request.operation_name,
         )
-        if "data" not in response:
-            await self._fail(id_, response["errors"])
+        if "data" not in answer.response:
+            await self._fail(id_, answer.response["errors"])
             return
         async with self.turn():
-            await self.send_text(encode_next(id_, encode(response)))
+            await self.send_text(encode_next(id_, answer.encoded))
         await self.send_text(encode_message("complete", id=id_))
         self._forget(id_)
 

@@ -87,7 +87,8 @@ def tiny() -> Engine:
 async def run(tiny: Engine, query: str, **variables: Any) -> dict[str, Any]:
     # These resolvers use no part of the context.
     context = Context(cast(Monitor, None), READER, cast(Loaders, None))
-    return await tiny.run(tiny.prepare(query), context, variables=variables)
+    answer = await tiny.run(tiny.prepare(query), context, variables=variables)
+    return answer.response
 
 
 @pytest.mark.parametrize(
