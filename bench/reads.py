@@ -1,9 +1,12 @@
-"""What a dashboard asks for in one document: figures, workers, processes, the tasks of one."""
+"""What a dashboard asks for in one document: figures, workers, processes, the tasks of one.
+
+Each client asks for the tasks of another process, and then all of them for those of the same: who
+asks the same at the same moment is answered by one execution.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 from app.seeding import seed_history
@@ -51,27 +54,31 @@ async def measure(parts: Parts) -> list[Figure]:
     """The product on MariaDB, one server process, beside stock Strawberry from memory."""
     say(f"reads: the dashboard's query from {CLIENTS} clients")
     url = parts.new_database()
-    process = await _seed(url)
+    others = await _seed(url)
+    same = others[:1] * CLIENTS
+    figures = []
     with parts.monitor(url) as server, parts.peer("stock_reads") as (stock, _):
-        ours = await _rate(server.port, partial(_ask_at_once, process))
-        theirs = await _rate(stock, partial(_ask_at_once, process))
-        calls = await _rate(server.port, partial(_ask_over_rest, process))
-    name = "the dashboard's query in one document"
-    return [
-        Figure(name, "/s", ours, 2.5, "stock Strawberry from memory", theirs),
-        Figure(name, "/s", ours, 1.0, "its own three REST calls", calls),
-    ]
+        for whose, processes in (("each of another process", others), ("all of the same", same)):
+            name = f"the dashboard's query in one document, {whose}"
+            ours = await _rate(server.port, _ask_at_once, processes)
+            theirs = await _rate(stock, _ask_at_once, processes)
+            calls = await _rate(server.port, _ask_over_rest, processes)
+            figures += [
+                Figure(name, "/s", ours, 2.5, "stock Strawberry from memory", theirs),
+                Figure(name, "/s", ours, 1.0, "its own three REST calls", calls),
+            ]
+    return figures
 
 
-async def _seed(url: str) -> str:
-    """60 workers with 2,000 processes; the id of one of these."""
+async def _seed(url: str) -> list[str]:
+    """60 workers with 2,000 processes; the ids of as many of these as there are clients."""
     database = Database(url)
     await migrate(database)
     await seed_history(database, processes=2_000, workers=60, random=Random(1))
     order = Order("STARTED_AT", Direction.ASC)
-    (first,) = await list_slice(database, PROCESSES, ProcessFilter(), order, limit=1, offset=0)
+    found = await list_slice(database, PROCESSES, ProcessFilter(), order, limit=CLIENTS, offset=0)
     await database.close()
-    return first.id
+    return [process.id for process in found]
 
 
 async def _ask_at_once(process: str, connection: Connection) -> None:
@@ -86,16 +93,19 @@ async def _ask_over_rest(process: str, connection: Connection) -> None:
     assert await connection.request(f"/dashboard_tasks/{process}", None)
 
 
-async def _rate(port: int, ask: Callable[[Connection], Awaitable[None]]) -> float:
+async def _rate(
+    port: int, ask: Callable[[str, Connection], Awaitable[None]], processes: Sequence[str]
+) -> float:
+    """Answers per second to clients that ask one after the other, one for each of the processes."""
     answers = 0
 
-    async def client(until: float) -> None:
+    async def client(process: str, until: float) -> None:
         nonlocal answers
         connection = Connection(*await asyncio.open_connection("127.0.0.1", port))
         while time.perf_counter() < until:
-            await ask(connection)
+            await ask(process, connection)
             answers += 1
 
     start = time.perf_counter()
-    await asyncio.gather(*(client(start + SECONDS) for _ in range(CLIENTS)))
+    await asyncio.gather(*(client(each, start + SECONDS) for each in processes))
     return answers / (time.perf_counter() - start)

@@ -91,7 +91,8 @@ class Channel:
             making.cancel()
 
     def fail(self, error: Exception) -> None:
-        """Ends all that are live: what happened cannot be told."""
+        """Ends all that are live, behind what they were told: what happened then cannot be."""
+        self.flush()
         self._stop_pump()
         for subscriber in list(self._joined):
             subscriber.fail(error)

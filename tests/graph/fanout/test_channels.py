@@ -276,20 +276,19 @@ async def test_a_resumed_commit_goes_on_behind_the_event_of_the_cursor(parts: Pa
     assert await recorder.revisions(3) == [3, 4, 5]
 
 
-async def hold_reader(parts: Parts) -> asyncio.Event:
-    """The reader of the feed has read the first revision, and reads on when this is set."""
-    gate = asyncio.Event()
-    parts.feed.gates.append(gate)
+async def tell_at_once(parts: Parts) -> None:
+    """The reader of the feed reads the first revision, and then three more, of two commits."""
+    parts.feed.gates.append(asyncio.Event())
     await parts.tell(1)
-    return await parts.feed.held.get()
+    held = await parts.feed.held.get()
+    await parts.tell(2, 3)
+    await parts.tell(4)
+    held.set()
 
 
 async def test_what_is_read_at_once_is_pushed_at_once(parts: Parts) -> None:
     recorder = await parts.follow(REVISIONS)
-    held = await hold_reader(parts)
-    await parts.tell(2, 3)
-    await parts.tell(4)
-    held.set()
+    await tell_at_once(parts)
     assert await recorder.revisions(4) == [1, 2, 3, 4]
     assert recorder.pushes == [1, 3]
 
@@ -299,10 +298,7 @@ async def test_of_much_that_is_read_at_once_a_part_is_pushed_at_a_time(
 ) -> None:
     monkeypatch.setattr("graph.fanout.channel._PUSHED_BYTES", 90)
     recorder = await parts.follow(REVISIONS)
-    held = await hold_reader(parts)
-    await parts.tell(2, 3)
-    await parts.tell(4)
-    held.set()
+    await tell_at_once(parts)
     assert await recorder.revisions(4) == [1, 2, 3, 4]
     assert recorder.pushes == [1, 2, 1]
 
@@ -310,10 +306,7 @@ async def test_of_much_that_is_read_at_once_a_part_is_pushed_at_a_time(
 async def test_who_takes_nothing_of_what_is_pushed_goes_on_before_all_of_it(parts: Parts) -> None:
     full = Full()
     await parts.subscribe(full, REVISIONS)
-    held = await hold_reader(parts)
-    await parts.tell(2, 3)
-    await parts.tell(4)
-    held.set()
+    await tell_at_once(parts)
     assert await full.revisions(4) == [1, 2, 3, 4]
     assert parts.channels.statistics.lags == 1
 
