@@ -1,45 +1,123 @@
-"""Asks the API for what a page will show while the browser still loads the code."""
+"""Asks the API for what a page will show while the browser still loads the code, and shows it.
+
+The document is sent in two parts: its head at once, so that the browser begins to load the code,
+and the rest with a first picture of the page, when that is known.
+"""
 
 import asyncio
+import logging
+import zlib
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.address import Address
 from dashboard.callbacks import MAX_SEARCH_CHARACTERS
 from dashboard.tabs import loaded
+from dashboard.view.document import PICTURE
+from dashboard.view.picture import Pictures
 from dashboard.view.views import Views
 
 PATH = "/"
 # A page that is not loaded by then asks for itself.
 PATIENCE_SECONDS = 5.0
 MOST_AT_ONCE = 32
+# The rest of a document waits for its picture; later than this it would hold up the code, which is
+# there by then and shows as much itself.
+PICTURE_SECONDS = 0.3
+# The head is compressed for each answer anew.
+COMPRESSION = 4
+GZIP = zlib.MAX_WBITS + 16
+
+log = logging.getLogger(__name__)
+
+
+class Opening:
+    """The boards of an address, opened ahead of the page that shows them."""
+
+    def __init__(self, views: Views, address: Address) -> None:
+        self.view = views.open(address)
+        self.task = asyncio.create_task(self._load(views), name="page ahead")
+
+    async def _load(self, views: Views) -> None:
+        await loaded(self.view, PATIENCE_SECONDS)
+        if not self.view.is_settled:  # a process alone has to be found first
+            self.view = views.open(self.view.address)
+            await loaded(self.view, PATIENCE_SECONDS)
 
 
 class Ahead:
-    """Opens the boards of a document's address when the document is asked for."""
+    """Opens the boards of a document's address when it is asked for, and puts a picture into it."""
 
-    def __init__(self, app: ASGIApp, views: Views) -> None:
+    def __init__(self, app: ASGIApp, views: Views, pictures: Pictures) -> None:
         self._app = app
         self._views = views
+        self._pictures = pictures
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _asks_for_page(scope):
-            self._begin(scope["query_string"].decode("latin-1"))
-        await self._app(scope, receive, send)
-
-    def _begin(self, query: str) -> None:
-        if len(query) > MAX_SEARCH_CHARACTERS or len(self._tasks) >= MOST_AT_ONCE:
+        if scope["type"] != "http" or not _asks_for_page(scope):
+            await self._app(scope, receive, send)
             return
-        search = f"?{query}" if query else ""
-        task = asyncio.create_task(self._open(Address.parse(search)), name="page ahead")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        opening = self._begin(scope["query_string"].decode("latin-1"))
+        start, body = await _answer(self._app, scope, receive)
+        head, _, rest = body.partition(PICTURE.encode())
+        takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        parts = Parts(start, send, takes_gzip=takes_gzip)
+        await parts.send(head)
+        picture = await self._picture(opening) if opening and rest else ""
+        await parts.send(picture.encode() + rest, is_last=True)
 
-    async def _open(self, address: Address) -> None:
-        view = await loaded(self._views.open(address), PATIENCE_SECONDS)
-        if not view.is_settled:  # a process alone has to be found first
-            await loaded(self._views.open(address), PATIENCE_SECONDS)
+    def _begin(self, query: str) -> Opening | None:
+        if len(query) > MAX_SEARCH_CHARACTERS or len(self._tasks) >= MOST_AT_ONCE:
+            return None
+        opening = Opening(self._views, Address.parse(f"?{query}" if query else ""))
+        self._tasks.add(opening.task)
+        opening.task.add_done_callback(self._tasks.discard)
+        return opening
+
+    async def _picture(self, opening: Opening) -> str:
+        await asyncio.wait([opening.task], timeout=PICTURE_SECONDS)
+        try:
+            return self._pictures.draw(opening.view)
+        except Exception:  # the page needs no picture, but it needs the rest of its document
+            log.exception("no picture of %s", opening.view.address.search)
+            return ""
+
+
+class Parts:
+    """An answer in parts, each of which leaves at once, also where they are compressed."""
+
+    def __init__(self, start: Message, send: Send, *, takes_gzip: bool) -> None:
+        self._send = send
+        self._packer = zlib.compressobj(COMPRESSION, wbits=GZIP) if takes_gzip else None
+        headers = MutableHeaders(raw=list(start["headers"]))
+        del headers["content-length"]
+        headers.add_vary_header("Accept-Encoding")
+        if takes_gzip:
+            headers["Content-Encoding"] = "gzip"
+        self._start: Message | None = {**start, "headers": headers.raw}
+
+    async def send(self, part: bytes, *, is_last: bool = False) -> None:
+        if self._start:
+            await self._send(self._start)
+            self._start = None
+        if self._packer:
+            end = zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH
+            part = self._packer.compress(part) + self._packer.flush(end)
+        await self._send({"type": "http.response.body", "body": part, "more_body": not is_last})
+
+
+async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+    """What the application answers: how it starts, and all of its body."""
+    messages: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, keep)
+    start, *rest = messages
+    return start, b"".join(message.get("body", b"") for message in rest)
 
 
 def _asks_for_page(scope: Scope) -> bool:

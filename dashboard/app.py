@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from dash import Dash, Input, _dash_renderer, ctx, dash_table, set_props
+from dash import Dash, Input, _dash_renderer, ctx, dash_table, html, set_props
 from dash.exceptions import DependencyException
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -31,8 +31,16 @@ from dashboard.finding import Finding
 from dashboard.packing import Packing
 from dashboard.tabs import Plainly, Tabs, loaded, plainly, whole
 from dashboard.view.browser import add_browser_functions
-from dashboard.view.document import RENDERER, SCRIPTS, STYLES, assets_path, document
+from dashboard.view.document import (
+    RENDERER,
+    SCRIPTS,
+    STYLES,
+    PageDash,
+    assets_path,
+    document,
+)
 from dashboard.view.layout import create_layout
+from dashboard.view.picture import Pictures
 from dashboard.view.views import Views
 
 # A tab that falls back waits so long for what it shows.
@@ -68,14 +76,16 @@ def create_dashboard(
     server.add_route("/export", Exporting(mirror.api).answer)
     acting = ActEndpoint(Acts(Mutations(url, acting_token or token)))
     server.add_route(PATH, acting.answer, methods=METHODS)
-    dash = _create_dash(server, has_sign_in=bool(password or admin_password))
+    layout = create_layout(has_sign_in=bool(password or admin_password))
+    dash = _create_dash(server, layout)
     views = Views(mirror)
     _add_callbacks(dash, views)
     add_browser_functions(dash)
     # Before the first request: a socket that comes before any tab would find no callbacks.
     dash._setup_server()
     _add_refusals(server)
-    checked = CallbackRequests(Ahead(server, views), dash.callback_map)
+    ahead = Ahead(server, views, Pictures(layout))
+    checked = CallbackRequests(ahead, dash.callback_map)
     return Gate(
         Packing(GZipMiddleware(checked, compresslevel=4)),
         password=password,
@@ -120,9 +130,9 @@ def _add_refusals(server: FastAPI) -> None:
         return JSONResponse({"detail": "Not found"}, 404)
 
 
-def _create_dash(server: FastAPI, *, has_sign_in: bool) -> Dash:
+def _create_dash(server: FastAPI, layout: html.Div) -> Dash:
     _leave_out_code()
-    dash = Dash(
+    dash = PageDash(
         "dashboard",
         server=server,  # type: ignore[arg-type]  # declared for Flask, made for both
         title="Process Monitor",
@@ -136,7 +146,7 @@ def _create_dash(server: FastAPI, *, has_sign_in: bool) -> Dash:
         suppress_callback_exceptions=True,
     )
     dash.renderer = RENDERER
-    dash.layout = create_layout(has_sign_in=has_sign_in)
+    dash.layout = layout
     return dash
 
 

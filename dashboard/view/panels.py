@@ -158,7 +158,10 @@ def _failures() -> html.Section:
 
 def _alike() -> html.Section:
     """A failure: runs that failed alike."""
-    parts = [html.Div(id=f"failure-{part}") for part in ("facts", "bars", "example")]
+    parts = [
+        html.Div(id=f"failure-{part}", className=f"failure-{part}")
+        for part in ("facts", "bars", "example")
+    ]
     return _panel(
         "alike",
         [html.H2("Failure"), freshness("alike")],

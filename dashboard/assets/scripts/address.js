@@ -1,34 +1,9 @@
 /* The address: which view it names, and how choices change it. */
 
+import { CHOICES, CUSTOM, parameters, saidOf, TEXTS } from "./choices.js";
 import { onChoice, setValue, valueOf } from "./controls.js";
 import { showAddress, unchanged } from "./dash.js";
 import { askSpan } from "./span.js";
-
-// The parameter of each control, what it is when nothing is chosen, and where the page begins that
-// another choice has begin anew.
-const CHOICES = {
-  range: { name: "range", usual: "1h" },
-  condition: { name: "show", usual: "all", begin: "from" },
-  presence: { name: "presence", usual: "all", begin: "from" },
-  state: { name: "status", usual: "all", begin: "start" },
-  period: { name: "period", usual: "any", begin: "start" },
-  order: { name: "order", usual: "newest", begin: "start" },
-  "failure-state": { name: "state", usual: "all", begin: "from" },
-  "failure-sort": { name: "sort", usual: "attention", begin: "from" },
-  compare: { name: "compare", usual: "" },
-  against: { name: "against", usual: "" },
-};
-
-// What is typed, in the order that Dash has the fields.
-const TEXTS = [
-  ["pipeline-name", "name"],
-  ["worker-name", "name"],
-  ["failure-text", "text"],
-];
-
-const CUSTOM = "custom"; // in place of a range: a span that somebody chose
-
-export const parameters = () => new URLSearchParams(window.location.search);
 
 /** Shows something else; parameters without a value go. */
 export function go(changes, options) {
@@ -70,12 +45,7 @@ export function fill(search) {
 
 /** Has the controls say what the address says. */
 export function fillChoices() {
-  for (const [id, { name, usual }] of Object.entries(CHOICES)) setValue(id, saidOf(id, name, usual));
-}
-
-function saidOf(id, name, usual) {
-  if (id === "range" && parameters().get("since")) return CUSTOM;
-  return parameters().get(name) || usual;
+  for (const id of Object.keys(CHOICES)) setValue(id, saidOf(id));
 }
 
 /** Goes where the texts say that say something else than the address. */
@@ -92,7 +62,7 @@ export function type(...texts) {
 onChoice((id) => {
   if (!(id in CHOICES)) return;
   const [{ name, usual, begin }, value] = [CHOICES[id], valueOf(id)];
-  const said = saidOf(id, name, usual);
+  const said = saidOf(id);
   if (value === said) return;
   if (value === CUSTOM) {
     setValue(id, said);

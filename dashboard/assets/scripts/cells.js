@@ -1,10 +1,10 @@
 /* Cells of the tables, by the names that the columns give their renderers. */
 
-import { write } from "./ticking.js";
+import { element } from "./element.js";
 import { dayOrHour, duration, moment } from "./time.js";
 import { WORDS } from "./words.js";
+import { write } from "./writing.js";
 
-const element = (...parts) => window.React.createElement(...parts);
 const fill = (node) => node && write(node);
 const isKnown = (value) => value !== null && value !== undefined;
 

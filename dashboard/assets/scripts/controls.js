@@ -8,7 +8,11 @@ export function valueOf(id) {
 
 /** Has a control say this value. */
 export function setValue(id, value) {
-  const control = document.getElementById(id);
+  say(document.getElementById(id), value);
+}
+
+/** Has a control say a value, wherever it is. */
+export function say(control, value) {
   if (isList(control)) {
     if (control.value !== value) control.value = value;
   } else if (control) {

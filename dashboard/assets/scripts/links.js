@@ -1,6 +1,7 @@
 /* Links and buttons that say by their attributes what they do, wherever they are drawn. */
 
-import { follow, go, parameters } from "./address.js";
+import { follow, go } from "./address.js";
+import { parameters } from "./choices.js";
 import { copy } from "./clipboard.js";
 import { pageAfter, pipelineShown } from "./pages.js";
 

@@ -21,3 +21,5 @@ provide("dash_clientside", {
 });
 provide("dashAgGridFunctions", { markSelection, openRow, openRowByKey });
 provide("dashAgGridComponentFunctions", cells);
+
+window.dispatchEvent(new Event("codeready"));

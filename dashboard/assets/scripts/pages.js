@@ -1,6 +1,6 @@
 /* The pages of the lists: which there are, and how to get there. */
 
-import { parameters } from "./address.js";
+import { parameters } from "./choices.js";
 
 // Of each list the parameter that says where its page begins, and who says where the next one does.
 const LISTS = {
@@ -25,13 +25,17 @@ export const pipelineShown = () => shown && shown.pipeline;
 export function markPages(told) {
   shown = told;
   for (const [list, { begin, next }] of Object.entries(LISTS)) {
-    const pager = document.querySelector(`[data-pager="${list}"]`);
-    if (!pager) continue;
-    const [first, note, , later] = pager.children;
-    const isLater = Boolean(parameters().get(begin));
-    first.disabled = !isLater;
-    later.disabled = !(told && told[next]);
-    note.textContent = isLater ? "A later page" : "";
-    first.hidden = later.hidden = first.disabled && later.disabled;
+    const [isLater, hasNext] = [Boolean(parameters().get(begin)), Boolean(told && told[next])];
+    // One, and while there is a first picture of the page that of the picture.
+    for (const pager of document.querySelectorAll(`[data-pager="${list}"]`)) {
+      markPager(pager, isLater, hasNext);
+    }
   }
+}
+
+function markPager({ children: [first, note, , later] }, isLater, hasNext) {
+  first.disabled = !isLater;
+  later.disabled = !hasNext;
+  note.textContent = isLater ? "A later page" : "";
+  first.hidden = later.hidden = first.disabled && later.disabled;
 }

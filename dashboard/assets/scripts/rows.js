@@ -4,6 +4,7 @@ import { fillChoices } from "./address.js";
 import { hear } from "./connection.js";
 import { drawnGrid, forget, setProps } from "./dash.js";
 import { markLoaded } from "./loading.js";
+import { makeWayFor } from "./making_way.js";
 import { takeReports, takeTasks } from "./tasks.js";
 import { isDrawn } from "./tables.js";
 import { moveOn } from "./ticking.js";
@@ -37,6 +38,8 @@ export async function take({ number, status, props, tables, search, loading }) {
   forget();
   hear(status);
   setTimeout(moveOn, 0);
+  const isLate = Object.values(status.panels || {}).some(({ state }) => state === "stale");
+  if (isLate || !loading.length) makeWayFor(Object.keys(tables));
   return number;
 }
 

@@ -1,10 +1,8 @@
 /* What is drawn of the rows of the tasks besides their table: a timeline, this run among others,
    and what tasks reported. One element for each task, touched when the task changed. */
 
-import { duration, now } from "./time.js";
-import { drawnFor, inWords, placeShade, setPart, writeUsual } from "./usual.js";
-
-const FAILED_MARK = " ✕";
+import { node } from "./element.js";
+import { createBar, layOut, writeBar, writeRuntime } from "./timeline.js";
 
 const bars = new Map();
 const reports = new Map();
@@ -32,7 +30,7 @@ export function moveTasks() {
   const section = document.getElementById("times");
   if (!section) return;
   section.hidden = !times || !bars.size;
-  if (!section.hidden) layOut();
+  if (!section.hidden) layOut(bars.values(), times);
   document.getElementById("usual-key").hidden = ![...bars.values()].some(({ row }) => row.usual);
   document.querySelectorAll("[data-step]").forEach(writeStep);
 }
@@ -58,75 +56,15 @@ function keep(known, box, { rows, add = [], update = [], remove = [] }, create, 
   box.append(...sorted.map(({ element }) => element));
 }
 
-function createBar() {
-  const element = node("div", "bar-row", node("span", "bar-name"));
-  const track = node("span", "bar-track", node("span", "usual"), node("span", "bar"));
-  element.append(track, node("span", "bar-time"), node("span", "beyond"));
-  return element;
-}
-
-function writeBar({ element, row }) {
-  const [name, track, time, note] = element.children;
-  const bar = track.lastChild;
-  element.className = `bar-row status-${row.status.toLowerCase()}`;
-  name.textContent = `${row.position} ${row.name}`;
-  element.title = row.usual ? `Usually ${inWords(row.usual)}` : "";
-  writeRuntime(time, row);
-  writeUsual({ time, note }, row);
-  bar.style.left = bar.style.width = "";
-}
-
-function layOut() {
-  const from = Date.parse(times.from);
-  const last = times.to ? Date.parse(times.to) : now();
-  let end = last;
-  for (const { row } of bars.values()) end = Math.max(end, endOf(row));
-  const length = Math.max(end - from, 1);
-  for (const { element, row } of bars.values()) {
-    const [shade, bar] = element.querySelector(".bar-track").children;
-    shade.hidden = !row.started || !row.usual;
-    if (!row.started) continue;
-    const begin = Math.max(0, Date.parse(row.started) - from);
-    const stop = (row.ended ? Date.parse(row.ended) : last) - from;
-    setPart(bar.style, "left", begin / length);
-    setPart(bar.style, "width", Math.max(0, stop - begin) / length);
-    if (row.usual) placeShade({ shade, bar }, row, { begin, stop, length });
-  }
-}
-
-/** Until when a row is drawn: what runs as far as its shade, where there is one. */
-function endOf(row) {
-  if (row.ended) return Date.parse(row.ended);
-  if (!row.started || row.runtime !== null) return 0;
-  const begin = Date.parse(row.started);
-  return begin + drawnFor(row, now() - begin);
-}
-
 function writeStep(cell) {
   const row = steps.get(Number(cell.dataset.step));
   if (row) writeRuntime(cell, row, true);
 }
 
-/** A runtime; `ticking` writes that of what runs. */
-function writeRuntime(place, row, isMarked) {
-  if (row.runtime === null) {
-    place.dataset.since = row.started;
-    return;
-  }
-  delete place.dataset.since;
-  const mark = isMarked && row.status === "ERROR" ? FAILED_MARK : "";
-  const text = row.status === "PENDING" ? "" : duration(row.runtime) + mark;
-  if (place.textContent !== text) place.textContent = text;
-}
-
 function createReport() {
-  const text = node("pre", "");
-  text.tabIndex = 0;
-  const copy = node("button", "copy", "Copy");
-  copy.type = "button";
-  const element = node("details", "", node("summary", ""));
-  element.append(text, copy);
-  return element;
+  const text = node("pre", { tabIndex: 0 });
+  const copy = node("button", { className: "copy", type: "button" }, "Copy");
+  return node("details", {}, node("summary"), text, copy);
 }
 
 function writeReport({ element, row }) {
@@ -134,11 +72,4 @@ function writeReport({ element, row }) {
   title.textContent = row.title;
   text.textContent = row.text;
   copy.dataset.copy = row.text;
-}
-
-function node(name, className, ...children) {
-  const element = document.createElement(name);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
 }

@@ -1,0 +1,126 @@
+"""The first picture of a page: what is known of it, in its document, for the time until it lives.
+
+It has no ids, answers to nothing, and is taken away when the real page shows as much
+(`assets/scripts/picture.js` draws its tables, `making_way.js` takes it away).
+"""
+
+import time
+from heapq import nsmallest
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+from dash import html
+
+from dashboard.address import Address
+from dashboard.boards.rows import Row
+from dashboard.view.drawing import Drawn
+from dashboard.view.html_text import html_text
+from dashboard.view.rows import Rows
+from dashboard.view.tables import tables
+from dashboard.view.view import Frame, View
+
+# As many as the largest screens have.
+MOST_ROWS = 40
+# What the browser draws of a table has these of its columns.
+OF_COLUMN = ("field", "headerName", "cellRenderer", "type", "width", "minWidth", "flex", "hide")
+# What is told as rows, and is no table.
+LISTS = ("reports",)
+
+CONNECTING = {"children": "Connecting …", "className": "connection connection-waiting"}
+NOTICE = (
+    "This page is not live yet: its code has not come. What you see is as of when it was "
+    "asked for. Load it anew, or look at the network."
+)
+
+
+class Pictures:
+    """Pictures of views in the layout, each drawn once for all who open it in the same state."""
+
+    def __init__(self, layout: html.Div) -> None:
+        self._layout = Drawn.of(layout).value
+        self._tables = {
+            name: {
+                "columns": [_of_column(column) for column in table.columnDefs],
+                "none": table.dashGridOptions["localeText"]["noRowsToShow"],
+                "rowHeight": table.dashGridOptions.get("rowHeight"),
+            }
+            for name, table in tables().items()
+        }
+        self._sorted_by = {name: _sorted_by(table.columnDefs) for name, table in tables().items()}
+        self._drawn: WeakKeyDictionary[View, tuple[Frame, str]] = WeakKeyDictionary()
+
+    def draw(self, view: View) -> str:
+        """The picture of what is known of a view by now."""
+        frame = view.frame()
+        known = self._drawn.get(view)
+        if known is None or known[0] is not frame:
+            known = self._drawn[view] = (frame, self._draw(view.address, frame))
+        # The browser counts the age of what is shown by the server's clock.
+        return f'<div class="picture" data-now="{time.time() * 1000:.0f}">{known[1]}</div>'
+
+    def _draw(self, address: Address, frame: Frame) -> str:
+        drawn = html_text(self._layout, _fills(address, frame))
+        return (
+            f'<div inert aria-hidden="true">{drawn}</div>'
+            f'<p class="picture-notice">{NOTICE}</p>'
+            f'<script type="application/json">{_in_script(self._told(frame))}</script>'
+        )
+
+    def _told(self, frame: Frame) -> dict[str, Any]:
+        """What the browser draws by itself."""
+        names = [name for name in (*frame.tables, *frame.loading) if name not in LISTS]
+        return {
+            "shown": frame.props["shown", "data"].value,
+            "tables": {
+                name: {
+                    **self._tables[name],
+                    "isLoading": name in frame.loading,
+                    "rows": self._first_rows(name, frame.tables.get(name)),
+                }
+                for name in names
+            },
+        }
+
+    def _first_rows(self, table: str, rows: Rows | None) -> list[Row]:
+        field = self._sorted_by[table]
+        known = rows.rows.values() if rows else ()
+        return nsmallest(MOST_ROWS, known, key=lambda row: row[field])
+
+
+def _of_column(column: dict[str, Any]) -> dict[str, Any]:
+    return {name: column[name] for name in OF_COLUMN if name in column}
+
+
+def _sorted_by(columns: list[dict[str, Any]]) -> str:
+    return next(str(column["field"]) for column in columns if "sort" in column)
+
+
+def _fills(address: Address, frame: Frame) -> dict[str, dict[str, Any]]:
+    """What Dash would be told of each component."""
+    fills: dict[str, dict[str, Any]] = {}
+    for (component, name), drawn in frame.props.items():
+        fills.setdefault(component, {})[name] = drawn.value
+    slots = fills["runtimes"]["data"]
+    return fills | {
+        "connection": CONNECTING,
+        "dashboard": _place(address),
+        "runtimes-box": {"hidden": not any(slot["count"] for slot in slots)},
+    }
+
+
+def _place(address: Address) -> dict[str, str]:
+    """Which panels are in sight: as `placeOf` in assets/scripts/places.js says it."""
+    view, level = address.view, "0"
+    if address.worker or address.failure:
+        level = "1"
+    elif view == "overview" and (address.pipeline or address.process):
+        view, level = "pipeline", "1"
+    if address.failure and not address.worker:
+        view = "failure"
+    return {"data-view": view, "data-level": "2" if address.process else level}
+
+
+def _in_script(told: dict[str, Any]) -> str:
+    """JSON in which nothing ends the element that it is in."""
+    return orjson.dumps(told).decode().replace("<", "\\u003c")
