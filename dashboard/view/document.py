@@ -16,11 +16,11 @@ RENDERER = 'addEventListener("codeready", () => new DashRenderer(), { once: true
 
 # In its place a document gets the first picture of its page.
 PICTURE = "<!--picture-->"
-# What draws the picture, in the order in which it is read; nothing else is needed sooner.
+# What draws the picture, and what runs then; nothing else is needed sooner.
 PICTURE_SCRIPTS = (
     *("picture.js", "cells.js", "choices.js", "chips.js", "columns.js", "element.js", "kept.js"),
     *("pages.js", "places.js", "time.js", "timeline.js", "usual.js", "words.js", "writing.js"),
-    "controls.js",
+    *("controls.js", "start.js"),
 )
 
 # What Dash's renderer asks for first.
@@ -69,10 +69,9 @@ def document() -> str:
 <html lang="en">
     <head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}
         {_preloaded(folder, PICTURE_SCRIPTS)}{asked}{{%css%}}{_preloaded(folder, rest)}
-        <script type="module" async blocking="render" src="{folder}/kept.js"></script>
+        <script type="module" blocking="render" src="{folder}/picture.js"></script>
         <style>{_styles()}</style></head>
     <body>{{%app_entry%}}{PICTURE}
-        <script type="module" src="{folder}/picture.js"></script>
         <script type="module" src="{folder}/start.js"></script>
         <footer>{{%config%}}{{%renderer%}}<template id="code">
         {{%scripts%}}<script src="{TABLES_CODE}"></script>

@@ -24,6 +24,8 @@ from dashboard.view.view import Frame, View
 MOST_ROWS = 40
 # What the browser draws of a table has these of its columns.
 OF_COLUMN = ("field", "headerName", "cellRenderer", "type", "width", "minWidth", "flex", "hide")
+# In pixels: of a table that is given none, with the fonts and spaces of its theme.
+ROW_HEIGHT = 32
 # What is told as rows, and is no table.
 LISTS = ("reports",)
 
@@ -43,7 +45,7 @@ class Pictures:
             name: {
                 "columns": [_of_column(column) for column in table.columnDefs],
                 "none": table.dashGridOptions["localeText"]["noRowsToShow"],
-                "rowHeight": table.dashGridOptions.get("rowHeight"),
+                "rowHeight": table.dashGridOptions.get("rowHeight", ROW_HEIGHT),
             }
             for name, table in tables().items()
         }

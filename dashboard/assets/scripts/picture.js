@@ -50,9 +50,13 @@ function fillControls() {
 
 function drawTable(box, name, { columns, rows, rowHeight, isLoading, none }, place) {
   const shown = shownOf(columns, columnsOf(place)[name] || []);
-  const style = { gridTemplateColumns: shown.map(widthOf).join(" "), height: rowHeight && `${rowHeight}px` };
-  const head = node("div", { className: "picture-head", style: { ...style, height: "" } }, shown.map(headOf));
-  const lines = rows.map((row) => node("div", { className: "picture-row", style }, shown.map((it) => cellOf(it, row))));
+  const gridTemplateColumns = shown.map(widthOf).join(" ");
+  const line = (className, cells, height) => node("div", { className, style: { gridTemplateColumns, height } }, cells);
+  const head = line("picture-head", shown.map(headOf), "");
+  const cellsOf = (row) => shown.map((column) => cellOf(column, row));
+  // Those in sight, and one more, for which it scrolls.
+  const most = box.clientHeight ? Math.ceil(box.clientHeight / rowHeight) + 1 : rows.length;
+  const lines = rows.slice(0, most).map((row) => line("picture-row", cellsOf(row), `${rowHeight}px`));
   const note = isLoading ? "Loading…" : rows.length ? null : none;
   box.append(node("div", { className: "picture-table" }, head, lines, note && node("p", {}, note)));
 }
