@@ -18,9 +18,9 @@ RENDERER = 'addEventListener("codeready", () => new DashRenderer(), { once: true
 PICTURE = "<!--picture-->"
 # What draws the picture, and what runs then; nothing else is needed sooner.
 PICTURE_SCRIPTS = (
-    *("picture.js", "cells.js", "choices.js", "chips.js", "columns.js", "element.js", "kept.js"),
-    *("pages.js", "places.js", "time.js", "timeline.js", "usual.js", "words.js", "writing.js"),
-    *("controls.js", "start.js"),
+    *("picture.js", "cells.js", "chart_drawing.js", "chips.js", "choices.js", "columns.js"),
+    *("controls.js", "element.js", "kept.js", "pages.js", "places.js", "time.js", "timeline.js"),
+    *("usual.js", "words.js", "writing.js", "start.js"),
 )
 
 # What Dash's renderer asks for first.

@@ -71,9 +71,11 @@ class Pictures:
 
     def _told(self, frame: Frame) -> dict[str, Any]:
         """What the browser draws by itself."""
+        slots = frame.props.get(("slots", "data"))
         names = [name for name in (*frame.tables, *frame.loading) if name not in LISTS]
         return {
             "shown": frame.props["shown", "data"].value,
+            "slots": slots.value if slots else None,
             "tables": {
                 name: {
                     **self._tables[name],
@@ -103,11 +105,11 @@ def _fills(address: Address, frame: Frame) -> dict[str, dict[str, Any]]:
     fills: dict[str, dict[str, Any]] = {}
     for (component, name), drawn in frame.props.items():
         fills.setdefault(component, {})[name] = drawn.value
-    slots = fills["runtimes"]["data"]
+    hours = fills["runtimes"]["data"] or []
     return fills | {
         "connection": CONNECTING,
         "dashboard": _place(address),
-        "runtimes-box": {"hidden": not any(slot["count"] for slot in slots)},
+        "runtimes-box": {"hidden": not any(hour["count"] for hour in hours)},
     }
 
 

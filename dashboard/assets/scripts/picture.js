@@ -2,6 +2,7 @@
    what its address says. The rest of the picture is in the document. */
 
 import * as cells from "./cells.js";
+import { drawChart, titleOf } from "./chart_drawing.js";
 import { nameChips } from "./chips.js";
 import { CHOICES, parameters, saidOf, TEXTS } from "./choices.js";
 import { columnsOf } from "./columns.js";
@@ -23,12 +24,14 @@ const part = (id) => picture.querySelector(`[data-id="${id}"]`);
 
 function draw() {
   setClock(Number(picture.dataset.now));
-  const { shown, tables } = JSON.parse(picture.querySelector("script").textContent);
+  const { shown, slots, tables } = JSON.parse(picture.querySelector("script").textContent);
   const place = placeOf(parameters(), shown);
   writeHead(place, shown);
   fillControls();
   markPages(shown);
-  for (const [name, table] of Object.entries(tables)) drawTable(part(`${name}-place`), name, table, place);
+  if (slots) drawActivity(slots);
+  const drawing = { place, opened: [shown.worker, shown.process] };
+  for (const [name, table] of Object.entries(tables)) drawTable(name, table, drawing);
   if (tables.tasks) drawTimeline(tables.tasks.rows, shown.times);
   writeAll();
 }
@@ -48,16 +51,26 @@ function fillControls() {
   for (const [id, name] of TEXTS) part(id).value = parameters().get(name) || "";
 }
 
-function drawTable(box, name, { columns, rows, rowHeight, isLoading, none }, place) {
+function drawActivity(told) {
+  part("activity-title").textContent = titleOf(told);
+  const chart = drawChart(part("activity"), told.slots);
+  if (chart) part("activity").append(chart);
+}
+
+function drawTable(name, { columns, rows, rowHeight, isLoading, none }, { place, opened }) {
+  const box = part(`${name}-place`);
   const shown = shownOf(columns, columnsOf(place)[name] || []);
   const gridTemplateColumns = shown.map(widthOf).join(" ");
   const line = (className, cells, height) => node("div", { className, style: { gridTemplateColumns, height } }, cells);
-  const head = line("picture-head", shown.map(headOf), "");
-  const cellsOf = (row) => shown.map((column) => cellOf(column, row));
+  const lineOf = (row) => {
+    const look = opened.includes(row.id) ? "picture-row picture-chosen" : "picture-row";
+    return line(look, shown.map((column) => cellOf(column, row)), `${rowHeight}px`);
+  };
   // Those in sight, and one more, for which it scrolls.
   const most = box.clientHeight ? Math.ceil(box.clientHeight / rowHeight) + 1 : rows.length;
-  const lines = rows.slice(0, most).map((row) => line("picture-row", cellsOf(row), `${rowHeight}px`));
+  const lines = rows.slice(0, most).map(lineOf);
   const note = isLoading ? "Loading…" : rows.length ? null : none;
+  const head = line("picture-head", shown.map(headOf), "");
   box.append(node("div", { className: "picture-table" }, head, lines, note && node("p", {}, note)));
 }
 
