@@ -75,7 +75,10 @@ def _attribute(name: str, value: Any) -> str:
         raise ValueError(f"a property that is not made into an attribute: {name}")
     if isinstance(value, bool) and not name.startswith(("aria-", "data-")):
         return f" {name}" if value else ""
-    return "" if value is None else f' {name}="{escaped(value)}"'
+    if value is None:
+        return ""
+    said = str(value).lower() if isinstance(value, bool) else value
+    return f' {name}="{escaped(said)}"'
 
 
 def _declaration(name: str, value: Any) -> str:

@@ -2,23 +2,35 @@
 
 import asyncio
 import re
+import time
+import zlib
 
 import httpx
 import pytest
 from playwright.async_api import Page, expect
 from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message
 
-from dashboard.ahead import Ahead
+from dashboard.ahead import PICTURE_SECONDS, Ahead
+from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
 from dashboard.callbacks import MAX_SEARCH_CHARACTERS
+from dashboard.view.document import PICTURE
+from dashboard.view.layout import create_layout
+from dashboard.view.picture import Pictures
 from dashboard.view.views import Views
 from tests.dashboard.locators import connection
 from tests.dashboard.reporter import Reporter
+from tests.servers import DashboardServer
+
+
+def ahead_of(mirror: Mirror, document: str = "document") -> Ahead:
+    pictures = Pictures(create_layout(has_sign_in=False))
+    return Ahead(PlainTextResponse(document), Views(mirror), pictures)
 
 
 def browser_of(mirror: Mirror, accept: str = "text/html,*/*;q=0.8") -> httpx.AsyncClient:
-    app = Ahead(PlainTextResponse("document"), Views(mirror))
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(ahead_of(mirror))
     return httpx.AsyncClient(
         transport=transport, base_url="http://dashboard", headers={"Accept": accept}
     )
@@ -53,6 +65,67 @@ async def test_nothing_is_opened_for_anything_else(mirror: Mirror, path: str, ac
     async with browser_of(mirror, accept) as browser:
         assert (await browser.get(path)).text == "document"
     assert mirror._boards == {}
+
+
+async def parts_of(app: ASGIApp, *headers: tuple[bytes, bytes]) -> list[tuple[float, bytes]]:
+    """The parts of a document, each with how many seconds it took to come."""
+    begun, parts = time.monotonic(), []
+
+    async def take(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            parts.append((time.monotonic() - begun, message["body"]))
+
+    async def tell() -> Message:
+        raise AssertionError("it has no body")
+
+    asked = [(b"accept", b"text/html"), *headers]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": asked}
+    await app(scope, tell, take)
+    return parts
+
+
+async def test_the_head_does_not_wait_for_the_picture(reporter: Reporter) -> None:
+    silent = Mirror(Api("http://127.0.0.1:9", "nobody answers there"))
+    app = ahead_of(silent, f"head{PICTURE}rest")
+    (at_once, head), (later, rest) = await parts_of(app)
+    assert head == b"head"
+    assert at_once < PICTURE_SECONDS <= later
+    assert b"Loading" not in head
+    assert b'"isLoading":true' in rest
+    assert rest.endswith(b"rest")
+
+
+async def test_each_part_can_be_read_when_it_is_there(mirror: Mirror) -> None:
+    app = ahead_of(mirror, f"head{PICTURE}rest")
+    (_, head), (_, rest) = await parts_of(app, (b"accept-encoding", b"gzip"))
+    reading = zlib.decompressobj(zlib.MAX_WBITS + 16)
+    assert reading.decompress(head) == b"head"
+    assert b"picture" in reading.decompress(rest)
+    assert reading.eof
+
+
+async def test_a_picture_that_fails_costs_no_page(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> str:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(Pictures, "draw", fail)
+    parts = await parts_of(ahead_of(mirror, f"head{PICTURE}rest"))
+    assert [part for _, part in parts] == [b"head", b"rest"]
+    assert "no picture" in caplog.text
+
+
+def test_the_document_has_the_first_rows(dashboard: DashboardServer, reporter: Reporter) -> None:
+    run = reporter.succeed(reporter.register("in-the-document"))
+    html = {"Accept": "text/html"}
+    for _ in range(50):  # the first one may come before the dashboard has a socket to the API
+        document = httpx.get(f"{dashboard.url}/?process={run.id}", headers=html).text
+        if '"name":"transform"' in document:
+            break
+    assert '"name":"transform"' in document
+    assert document.count('class="picture"') == 1
+    assert httpx.head(dashboard.url, headers=html).status_code == 200
 
 
 async def test_a_page_draws_only_the_tables_in_sight(tab: Page) -> None:

@@ -54,6 +54,21 @@ async def session_of(context: BrowserContext) -> dict[str, str]:
     return {cookie["name"]: cookie["value"]}
 
 
+async def test_nobody_sees_a_picture_of_a_page_who_has_not_signed_in(
+    locked: DashboardServer, context: BrowserContext
+) -> None:
+    html = {"Accept": "text/html"}
+    refused = httpx.get(locked.url, headers=html, follow_redirects=True)
+    assert refused.url.path == "/sign-in"
+    assert "picture" not in refused.text
+    tab = await context.new_page()
+    await tab.goto("/")
+    await sign_in(tab)
+    await expect(connection(tab)).to_have_text("Live")
+    let_in = httpx.get(locked.url, headers=html, cookies=await session_of(context))
+    assert 'class="picture"' in let_in.text
+
+
 async def test_with_a_password_one_signs_in_and_comes_where_one_wanted(
     context: BrowserContext, reporter: Reporter
 ) -> None:
