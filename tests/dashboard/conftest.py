@@ -1,12 +1,13 @@
 """The API and its dashboard as programs of their own, and tabs in a real browser."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Page, Response
 
 from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
@@ -58,6 +59,22 @@ async def history(api: MonitorServer) -> AsyncIterator[History]:
     database = Database(api.sqlite_url)
     yield History(database)
     await database.close()
+
+
+@pytest.fixture(autouse=True)
+def pages_that_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visit is over when the first picture has made way: it has texts and classes of the page."""
+    for visit in ("goto", "reload"):
+        monkeypatch.setattr(Page, visit, until_it_lives(getattr(Page, visit)))
+
+
+def until_it_lives(visit: Callable[..., Awaitable[Response | None]]) -> Callable[..., Any]:
+    async def visit_and_wait(page: Page, *args: Any, **options: Any) -> Response | None:
+        answer = await visit(page, *args, **options)
+        await page.locator(".picture").wait_for(state="detached")
+        return answer
+
+    return visit_and_wait
 
 
 def is_fault(said: ConsoleMessage) -> bool:

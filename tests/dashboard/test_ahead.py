@@ -84,7 +84,7 @@ async def parts_of(app: ASGIApp, *headers: tuple[bytes, bytes]) -> list[tuple[fl
     return parts
 
 
-async def test_the_head_does_not_wait_for_the_picture(reporter: Reporter) -> None:
+async def test_the_head_does_not_wait_for_the_picture() -> None:
     silent = Mirror(Api("http://127.0.0.1:9", "nobody answers there"))
     app = ahead_of(silent, f"head{PICTURE}rest")
     (at_once, head), (later, rest) = await parts_of(app)

@@ -58,14 +58,17 @@ async def test_nobody_sees_a_picture_of_a_page_who_has_not_signed_in(
     locked: DashboardServer, context: BrowserContext
 ) -> None:
     html = {"Accept": "text/html"}
-    refused = httpx.get(locked.url, headers=html, follow_redirects=True)
+    async with httpx.AsyncClient(base_url=locked.url, headers=html) as stranger:
+        refused = await stranger.get("/", follow_redirects=True)
     assert refused.url.path == "/sign-in"
     assert "picture" not in refused.text
     tab = await context.new_page()
     await tab.goto("/")
     await sign_in(tab)
     await expect(connection(tab)).to_have_text("Live")
-    let_in = httpx.get(locked.url, headers=html, cookies=await session_of(context))
+    cookies = await session_of(context)
+    async with httpx.AsyncClient(base_url=locked.url, headers=html, cookies=cookies) as signed_in:
+        let_in = await signed_in.get("/")
     assert 'class="picture"' in let_in.text
 
 

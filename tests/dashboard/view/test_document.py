@@ -39,7 +39,7 @@ async def test_nothing_is_drawn_before_a_late_module_is_there(tab: Page) -> None
         drawn.append(await tab.locator("#dashboard").count())
         await route.continue_()
 
-    await tab.route("**/scripts/time.js", hold)
+    await tab.route("**/scripts/rows.js", hold)
     await tab.goto("/")
     await expect(connection(tab)).to_have_text("Live", timeout=30_000)
     assert drawn == [0]
