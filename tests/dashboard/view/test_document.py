@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from dashboard.view.document import ASSETS, TABLES_CODE, assets_path
+from dashboard.view.document import ASSETS, PICTURE_SCRIPTS, TABLES_CODE, assets_path
 from tests.dashboard.locators import connection
 from tests.servers import DashboardServer
 
@@ -27,6 +27,15 @@ def test_every_module_is_asked_for_at_once_under_a_path_of_its_version(
         answer = httpx.get(dashboard.url + path)
         assert answer.headers["Content-Type"].startswith("text/javascript")
         assert "immutable" in answer.headers["Cache-Control"]
+
+
+def test_what_draws_the_picture_needs_nothing_that_comes_later() -> None:
+    needed, found = ["picture.js", "start.js"], set[str]()
+    while needed:
+        found.add(name := needed.pop())
+        source = (ASSETS / "scripts" / name).read_text()
+        needed += set(re.findall(r'from "\./([^"]+)"', source)) - found
+    assert found == set(PICTURE_SCRIPTS)
 
 
 async def test_nothing_is_drawn_before_a_late_module_is_there(tab: Page) -> None:
