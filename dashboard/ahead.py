@@ -6,7 +6,9 @@ and the rest with a first picture of the page, when that is known.
 
 import asyncio
 import logging
+import time
 import zlib
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -60,13 +62,18 @@ class Ahead:
             await self._app(scope, receive, send)
             return
         opening = self._begin(scope["query_string"].decode("latin-1"))
-        start, body = await _answer(self._app, scope, receive)
-        head, _, rest = body.partition(PICTURE.encode())
+        messages = await _answer(self._app, scope, receive, send)
+        head, picture, rest = _body(messages).partition(PICTURE.encode())
+        if not picture:
+            for message in messages:
+                await send(message)
+            return
         takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
-        parts = Parts(start, send, takes_gzip=takes_gzip)
+        parts = Parts(messages[0], send, takes_gzip=takes_gzip)
+        sent_at = time.time()
         await parts.send(head)
-        picture = await self._picture(opening) if opening and rest else ""
-        await parts.send(picture.encode() + rest, is_last=True)
+        drawn = await self._picture(opening, sent_at) if opening else ""
+        await parts.send(drawn.encode() + rest, is_last=True)
 
     def _begin(self, query: str) -> Opening | None:
         if len(query) > MAX_SEARCH_CHARACTERS or len(self._tasks) >= MOST_AT_ONCE:
@@ -76,10 +83,10 @@ class Ahead:
         opening.task.add_done_callback(self._tasks.discard)
         return opening
 
-    async def _picture(self, opening: Opening) -> str:
+    async def _picture(self, opening: Opening, sent_at: float) -> str:
         await asyncio.wait([opening.task], timeout=PICTURE_SECONDS)
         try:
-            return self._pictures.draw(opening.view)
+            return self._pictures.draw(opening.view, sent_at)
         except Exception:  # the page needs no picture, but it needs the rest of its document
             log.exception("no picture of %s", opening.view.address.search)
             return ""
@@ -94,6 +101,7 @@ class Parts:
         headers = MutableHeaders(raw=list(start["headers"]))
         del headers["content-length"]
         headers.add_vary_header("Accept-Encoding")
+        headers["X-Accel-Buffering"] = "no"  # else nginx would keep the head until the rest comes
         if takes_gzip:
             headers["Content-Encoding"] = "gzip"
         self._start: Message | None = {**start, "headers": headers.raw}
@@ -108,16 +116,24 @@ class Parts:
         await self._send({"type": "http.response.body", "body": part, "more_body": not is_last})
 
 
-async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
-    """What the application answers: how it starts, and all of its body."""
+async def _answer(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Sequence[Message]:
+    """What the application answers; where it fails, that is sent as it came."""
     messages: list[Message] = []
 
     async def keep(message: Message) -> None:
         messages.append(message)
 
-    await app(scope, receive, keep)
-    start, *rest = messages
-    return start, b"".join(message.get("body", b"") for message in rest)
+    try:
+        await app(scope, receive, keep)
+    except Exception:
+        for message in messages:
+            await send(message)
+        raise
+    return messages
+
+
+def _body(messages: Sequence[Message]) -> bytes:
+    return b"".join(message.get("body", b"") for message in messages)
 
 
 def _asks_for_page(scope: Scope) -> bool:

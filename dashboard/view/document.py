@@ -19,7 +19,16 @@ PICTURE = "<!--picture-->"
 # What draws the picture, and what runs then; nothing else is needed sooner.
 PICTURE_SCRIPTS = (
     *("picture.js", "cells.js", "chart_drawing.js", "chips.js", "choices.js", "columns.js"),
-    *("controls.js", "element.js", "kept.js", "pages.js", "places.js", "time.js", "timeline.js"),
+    *(
+        "controls.js",
+        "element.js",
+        "freshness.js",
+        "kept.js",
+        "pages.js",
+        "places.js",
+        "time.js",
+        "timeline.js",
+    ),
     *("usual.js", "words.js", "writing.js", "start.js"),
 )
 
@@ -44,11 +53,12 @@ def assets_path() -> str:
 class PageDash(Dash):
     """Dash with documents from which browsers load its code, and do not run it yet."""
 
-    def interpolate_index(self, *, css: str = "", scripts: str = "", **parts: Any) -> str:
+    def interpolate_index(self, **parts: Any) -> Any:  # type: ignore[override]  # all are named
         """The document, with its code on the way from its head on."""
-        sources = [*re.findall(r'<script src="([^"]+)">', scripts), TABLES_CODE]
+        sources = [*re.findall(r'<script src="([^"]+)">', parts["scripts"]), TABLES_CODE]
         preloads = "".join(f'<link rel="preload" as="script" href="{each}">' for each in sources)
-        return super().interpolate_index(css=css + preloads, scripts=scripts, **parts)
+        parts["css"] += preloads
+        return super().interpolate_index(**parts)  # type: ignore[no-untyped-call]  # as all of Dash
 
 
 def document() -> str:
@@ -69,7 +79,7 @@ def document() -> str:
 <html lang="en">
     <head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}
         {_preloaded(folder, PICTURE_SCRIPTS)}{asked}{{%css%}}{_preloaded(folder, rest)}
-        <script type="module" blocking="render" src="{folder}/picture.js"></script>
+        <script type="module" src="{folder}/picture.js"></script>
         <style>{_styles()}</style></head>
     <body>{{%app_entry%}}{PICTURE}
         <script type="module" src="{folder}/start.js"></script>

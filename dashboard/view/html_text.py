@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 # Properties instead of a component's own ones, by its id.
 Fills = Mapping[str, Mapping[str, Any]]
@@ -24,6 +25,7 @@ VERBATIM = ("pre", "textarea")
 # Their content is no text to browsers, and would not be safe as such.
 REFUSED = ("script", "style", "template", "iframe", "noscript", "plaintext")
 NAME = re.compile(r"[a-z][a-z0-9-]*")
+LINKS = ("action", "formaction", "href", "src")
 # No character of an HTML document.
 IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
 
@@ -41,7 +43,9 @@ def html_text(node: Any, fills: Fills) -> str:
 
 
 def escaped(value: object) -> str:
-    """Text for anywhere in a document, also between quotes."""
+    """Text for anywhere in a document, also between quotes. Numbers as JavaScript writes them."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return html.escape(IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", str(value)))
 
 
@@ -77,10 +81,19 @@ def _attribute(name: str, value: Any) -> str:
         return f" {name}" if value else ""
     if value is None:
         return ""
+    if name in LINKS and not _is_here(str(value)):
+        raise ValueError(f"a link to elsewhere is not made into text: {name}")
     said = str(value).lower() if isinstance(value, bool) else value
     return f' {name}="{escaped(said)}"'
 
 
+def _is_here(link: str) -> bool:
+    parts = urlsplit(link)
+    return not (parts.scheme or parts.netloc or link.startswith("\\"))
+
+
 def _declaration(name: str, value: Any) -> str:
     """`clipPath` as `clip-path`."""
+    if ";" in str(value):
+        raise ValueError(f"a value that is not made into one declaration: {name}")
     return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", name) + f":{value}"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.ahead import PICTURE_SECONDS, Ahead
 from dashboard.api import Api
@@ -29,8 +29,8 @@ def ahead_of(mirror: Mirror, document: str = "document") -> Ahead:
     return Ahead(PlainTextResponse(document), Views(mirror), pictures)
 
 
-def browser_of(mirror: Mirror, accept: str = "text/html,*/*;q=0.8") -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(ahead_of(mirror))
+def browser_of(app: ASGIApp, accept: str = "text/html,*/*;q=0.8") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app)
     return httpx.AsyncClient(
         transport=transport, base_url="http://dashboard", headers={"Accept": accept}
     )
@@ -40,7 +40,7 @@ async def test_the_boards_of_a_process_are_open_when_its_document_is_there(
     mirror: Mirror, reporter: Reporter
 ) -> None:
     run = reporter.succeed(reporter.register("ahead"))
-    async with browser_of(mirror) as browser:
+    async with browser_of(ahead_of(mirror)) as browser:
         assert (await browser.get(f"/?process={run.id}")).text == "document"
     async with asyncio.timeout(30):
         # It is found first, and then the runs of its pipeline.
@@ -62,14 +62,17 @@ async def test_the_boards_of_a_process_are_open_when_its_document_is_there(
     ],
 )
 async def test_nothing_is_opened_for_anything_else(mirror: Mirror, path: str, accept: str) -> None:
-    async with browser_of(mirror, accept) as browser:
+    async with browser_of(ahead_of(mirror), accept) as browser:
         assert (await browser.get(path)).text == "document"
     assert mirror._boards == {}
 
 
-async def parts_of(app: ASGIApp, *headers: tuple[bytes, bytes]) -> list[tuple[float, bytes]]:
+Came = list[tuple[float, bytes]]
+
+
+async def parts_of(app: ASGIApp, *headers: tuple[bytes, bytes], into: Came | None = None) -> Came:
     """The parts of a document, each with how many seconds it took to come."""
-    begun, parts = time.monotonic(), []
+    begun, parts = time.monotonic(), [] if into is None else into
 
     async def take(message: Message) -> None:
         if message["type"] == "http.response.body":
@@ -90,7 +93,6 @@ async def test_the_head_does_not_wait_for_the_picture() -> None:
     (at_once, head), (later, rest) = await parts_of(app)
     assert head == b"head"
     assert at_once < PICTURE_SECONDS <= later
-    assert b"Loading" not in head
     assert b'"isLoading":true' in rest
     assert rest.endswith(b"rest")
 
@@ -114,6 +116,29 @@ async def test_a_picture_that_fails_costs_no_page(
     parts = await parts_of(ahead_of(mirror, f"head{PICTURE}rest"))
     assert [part for _, part in parts] == [b"head", b"rest"]
     assert "no picture" in caplog.text
+
+
+async def test_what_is_no_document_passes_as_it_is(mirror: Mirror) -> None:
+    pictures = Pictures(create_layout(has_sign_in=False))
+    refusal = PlainTextResponse("not now", 503, {"Retry-After": "1"})
+    async with browser_of(Ahead(refusal, Views(mirror), pictures)) as browser:
+        answer = await browser.get("/")
+    assert (answer.status_code, answer.text) == (503, "not now")
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["Content-Length"] == "7"
+    assert "Content-Encoding" not in answer.headers
+
+
+async def test_an_answer_whose_application_fails_is_sent(mirror: Mirror) -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("a defect", 500)(scope, receive, send)
+        raise ValueError("a defect")
+
+    app = Ahead(fail, Views(mirror), Pictures(create_layout(has_sign_in=False)))
+    sent: Came = []
+    with pytest.raises(ValueError, match="a defect"):
+        await parts_of(app, into=sent)
+    assert [part for _, part in sent] == [b"a defect"]
 
 
 def test_the_document_has_the_first_rows(dashboard: DashboardServer, reporter: Reporter) -> None:

@@ -1,5 +1,6 @@
 """A first picture of a page is painted before its code runs, and makes way for the page."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -117,6 +118,7 @@ async def test_nothing_moves_when_it_makes_way(
             STATE, "#react-entry-point"
         )
         pictured = await other.evaluate(PLACES, PICTURE)
+    assert pictured
     assert moved(pictured, await tab.evaluate(PLACES, "#react-entry-point")) == []
 
 
@@ -148,7 +150,7 @@ async def test_it_says_that_it_is_not_live_when_the_code_does_not_come(
     async with without_code(browser, dashboard) as tab:
         await tab.goto("/")
         await expect(tab.locator(".picture .connection")).to_have_text("Connecting …")
-        notice = tab.get_by_text("This page is not live yet")
+        notice = tab.get_by_text("This page is not live")
         await expect(notice).to_be_hidden()
         await expect(notice).to_be_visible()
 
@@ -182,3 +184,13 @@ async def test_nobody_can_use_it(browser: Browser, dashboard: DashboardServer) -
         await expect(tab.get_by_role("link")).to_have_count(0)
         await tab.keyboard.press("Tab")
         assert await tab.evaluate("document.activeElement === document.body")
+
+
+async def test_a_module_that_never_comes_leaves_no_blank_page(
+    browser: Browser, dashboard: DashboardServer
+) -> None:
+    async with without_code(browser, dashboard) as tab:
+        await tab.route("**/scripts/picture.js", lambda _: asyncio.sleep(0))  # no answer
+        await tab.goto("/", wait_until="commit")
+        await expect(tab.locator(".picture .views")).to_be_visible()
+        await expect(tab.get_by_text("This page is not live")).to_be_visible()

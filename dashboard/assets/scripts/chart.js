@@ -3,6 +3,7 @@
 import { markSlot } from "./chart_cursor.js";
 import { drawChart, titleOf, wordsOf } from "./chart_drawing.js";
 import { unchanged } from "./dash.js";
+
 let slots = [];
 
 export const slotsShown = () => slots;

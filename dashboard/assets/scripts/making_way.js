@@ -4,8 +4,9 @@ import { findGrid } from "./dash.js";
 import { isDrawn } from "./tables.js";
 
 const LOOK_MILLISECONDS = 10;
-// A page that is drawn, whatever it shows, is better than a picture of it.
-const PATIENCE_MILLISECONDS = 3000;
+// A page that is drawn, whatever it shows, is better than a picture of it. One without a socket asks
+// after 2.5 s (FIRST_SECONDS in connection.js).
+const PATIENCE_MILLISECONDS = 5000;
 
 let isWaiting = false;
 
@@ -24,7 +25,7 @@ export function makeWayFor(tables) {
 }
 
 function makeWay() {
-  document.querySelector(".picture")?.remove();
+  for (const part of document.querySelectorAll(".picture, .picture-status")) part.remove();
 }
 
 /** AG Grid draws rows later than it takes them, and what is in their cells later than that. */

@@ -8,6 +8,7 @@ import { CHOICES, parameters, saidOf, TEXTS } from "./choices.js";
 import { columnsOf } from "./columns.js";
 import { say } from "./controls.js";
 import { node, withNodes } from "./element.js";
+import { note } from "./freshness.js";
 import { chosen, KEPT } from "./kept.js";
 import { markPages } from "./pages.js";
 import { markHere, placeOf, titles, trail } from "./places.js";
@@ -15,6 +16,7 @@ import { setClock } from "./time.js";
 import { createBar, layOut, writeBar } from "./timeline.js";
 import { writeAll } from "./writing.js";
 
+const TICK_MILLISECONDS = 1000;
 const USUAL_WIDTH = 200; // px, of a column that has neither a width nor a share, as AG Grid has it
 
 const picture = document.querySelector(".picture");
@@ -23,7 +25,8 @@ const picture = document.querySelector(".picture");
 const part = (id) => picture.querySelector(`[data-id="${id}"]`);
 
 function draw() {
-  setClock(Number(picture.dataset.now));
+  setClock(Number(picture.dataset.now), answeredAt());
+  note(JSON.parse(picture.dataset.panels));
   const { shown, slots, tables } = JSON.parse(picture.querySelector("script").textContent);
   const place = placeOf(parameters(), shown);
   writeHead(place, shown);
@@ -32,8 +35,20 @@ function draw() {
   if (slots) drawActivity(slots);
   const drawing = { place, opened: [shown.worker, shown.process] };
   for (const [name, table] of Object.entries(tables)) drawTable(name, table, drawing);
-  if (tables.tasks) drawTimeline(tables.tasks.rows, shown.times);
+  if (tables.tasks?.isWhole) drawTimeline(tables.tasks.rows, shown.times);
+  tick();
+}
+
+/** Goes on with the time, until the page does. */
+function tick() {
   writeAll();
+  if (picture.isConnected) setTimeout(tick, TICK_MILLISECONDS);
+}
+
+// When the document began to come, by this clock.
+function answeredAt() {
+  const [{ responseStart }] = performance.getEntriesByType("navigation");
+  return performance.timeOrigin + responseStart;
 }
 
 function writeHead(place, { pipelineName }) {
@@ -61,7 +76,8 @@ function drawTable(name, { columns, rows, rowHeight, isLoading, none }, { place,
   const box = part(`${name}-place`);
   const shown = shownOf(columns, columnsOf(place)[name] || []);
   const gridTemplateColumns = shown.map(widthOf).join(" ");
-  const line = (className, cells, height) => node("div", { className, style: { gridTemplateColumns, height } }, cells);
+  const line = (className, cells, height) =>
+    node("div", { className, style: { gridTemplateColumns, height } }, cells);
   const lineOf = (row) => {
     const look = opened.includes(row.id) ? "picture-row picture-chosen" : "picture-row";
     return line(look, shown.map((column) => cellOf(column, row)), `${rowHeight}px`);

@@ -8,9 +8,10 @@ let isStarted = false;
 function start() {
   if (isStarted) return;
   isStarted = true;
-  for (const { attributes } of document.getElementById("code").content.querySelectorAll("script")) {
+  for (const { attributes, textContent } of document.getElementById("code").content.querySelectorAll("script")) {
     const script = document.createElement("script"); // one out of a template does not run
     for (const { name, value } of attributes) script.setAttribute(name, value);
+    script.textContent = textContent;
     script.async = false; // in their order
     document.body.append(script);
   }

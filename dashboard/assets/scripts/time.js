@@ -2,9 +2,9 @@
 
 let skew = 0; // the server's clock minus this one, in ms
 
-/** Takes over the server's clock: ms since 1970. */
-export function setClock(serverNow) {
-  skew = serverNow - Date.now();
+/** Takes over the server's clock, which was that at some time of this one: ms since 1970. */
+export function setClock(serverNow, at = Date.now()) {
+  skew = serverNow - at;
 }
 
 export const now = () => Date.now() + skew;

@@ -42,11 +42,8 @@ def text_of(component: Any, **fills: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_people_report_is_text(text: str) -> None:
-    drawn = text_of(html.P(text, title=text, className=text, style={"width": text}))
-    read = Reading(drawn)
-    assert read.elements == [
-        ("p", {"title": text, "class": text, "style": f"width:{text}"}),
-    ]
+    read = Reading(text_of(html.P(text, title=text, className=text)))
+    assert read.elements == [("p", {"title": text, "class": text})]
     assert read.text == text
 
 
@@ -59,14 +56,15 @@ def test_what_is_no_character_of_a_document_is_replaced() -> None:
 
 def test_a_component_is_drawn_with_what_it_would_be_told() -> None:
     layout = html.Div([html.P(id="facts"), html.Label("Name", htmlFor="name"), "rest", None, 3])
-    drawn = text_of(layout, facts={"children": ["now ", html.B("well").to_plotly_json()]})
+    drawn = text_of(layout, facts={"children": ["now ", Drawn.of(html.B("well")).value]})
     assert drawn == (
         '<div><p data-id="facts">now <b>well</b></p><label for="name">Name</label>rest3</div>'
     )
 
 
 def test_properties_that_are_true_or_not_are_there_or_not() -> None:
-    drawn = text_of(html.Div([html.P(hidden=True), html.P(hidden=False)], **{"aria-hidden": True}))
+    named: dict[str, Any] = {"aria-hidden": True}
+    drawn = text_of(html.Div([html.P(hidden=True), html.P(hidden=False)], **named))
     assert drawn == '<div aria-hidden="true"><p hidden></p><p></p></div>'
 
 
@@ -75,9 +73,27 @@ def test_what_draws_nothing_is_left_out_and_an_input_is_one() -> None:
     assert text_of(html.Div(parts)) == '<div><input value="&lt;" data-id="x"></div>'
 
 
+_IMPOSSIBLE: dict[str, Any] = {"data-<": "x"}
+
+
 @pytest.mark.parametrize(
-    "component", [html.Script("alert(1)"), html.Iframe(src="x"), html.P(**{"data-<": "x"})]
+    "component",
+    [
+        html.Script("alert(1)"),
+        html.Iframe(src="x"),
+        html.P(**_IMPOSSIBLE),
+        html.A(href="javascript:alert(1)"),
+        html.A(href="//evil.example"),
+        html.A(href="\\\\evil.example"),
+        html.Img(src="https://evil.example/x.png"),
+        html.P(style={"width": "1px;position:fixed"}),
+    ],
 )
 def test_what_might_run_is_refused(component: Any) -> None:
     with pytest.raises(ValueError, match="not made into"):
         text_of(component)
+
+
+def test_links_within_the_page_and_numbers_are_as_dash_draws_them() -> None:
+    link = html.A(["p50 ", 3.0, " ", 0.5], href="?view=runs", style={"width": "50.5%"})
+    assert text_of(link) == '<a href="?view=runs" style="width:50.5%">p50 3 0.5</a>'
