@@ -13,13 +13,15 @@ A = TypeVar("A")
 # How long one waits at most for the end of an execution that began before: a slow one does not
 # double what everybody else waits.
 MAX_WAIT_SECONDS = 0.02
+# Executions for one key at a time, however slow they are: who asks meanwhile waits for an end.
+MAX_OVERLAPPING = 3
 
 
 class Coalescer(Generic[A]):
     """Executes what is asked for under a key once for all who came before that began.
 
     Nobody is given what was read before they asked: who comes while it is executed waits for the
-    next execution, with everybody else who comes meanwhile.
+    next execution, with everybody else who comes meanwhile. What nobody waits for is cancelled.
     """
 
     def __init__(self) -> None:
@@ -37,8 +39,13 @@ class Coalescer(Generic[A]):
         following = self._waiting.get(key)
         if following is None:
             following = self._waiting[key] = _Next(lambda: self._begin(key, execute))
-        # It is of others as well: it goes on when this one is cancelled.
-        return await asyncio.shield(following.answer)
+            following.is_full = self._running[key] >= MAX_OVERLAPPING
+        try:
+            return await following.wait()
+        finally:
+            # Who comes now must not wait for what is cancelled.
+            if not following.waiters and self._waiting.get(key) is following:
+                del self._waiting[key]
 
     async def _begin(self, key: Hashable, execute: Callable[[], Awaitable[A]]) -> A:
         # From here on who comes has to wait for the one after.
@@ -62,13 +69,27 @@ class _Next(Generic[A]):
 
     def __init__(self, begin: Callable[[], Awaitable[A]]) -> None:
         self.due = asyncio.Event()
-        self.answer = asyncio.create_task(self._run(begin), name="coalesced query")
+        self.waiters = 0
+        # As many as may be are running: it begins only when one of them has ended.
+        self.is_full = False
+        self._answer = asyncio.create_task(self._run(begin), name="coalesced query")
         # Nobody may be left to hear that it failed.
-        self.answer.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._answer.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def wait(self) -> A:
+        """Its answer; the last one who goes away before ends it."""
+        self.waiters += 1
+        try:
+            # It is of others as well: it goes on when this one is cancelled.
+            return await asyncio.shield(self._answer)
+        finally:
+            self.waiters -= 1
+            if not self.waiters:
+                self._answer.cancel()
 
     async def _run(self, begin: Callable[[], Awaitable[A]]) -> A:
         try:
-            async with asyncio.timeout(MAX_WAIT_SECONDS):
+            async with asyncio.timeout(None if self.is_full else MAX_WAIT_SECONDS):
                 await self.due.wait()
         except TimeoutError:
             pass

@@ -7,11 +7,12 @@ import pytest
 
 from app.factory import create_app
 from app.settings import Settings
-from graph.execution.coalescing import Coalescer
+from graph.execution.coalescing import MAX_OVERLAPPING, MAX_WAIT_SECONDS, Coalescer
 from tests.client import Client
 from tests.conftest import READ_TOKEN, serving
 from tests.factories import register
 from tests.statements import counting, note_counted, noting_statements_to
+from tests.tasks import stop
 
 WORKERS = "query ($size: Int) { workers(first: $size) { edges { node { name } } } }"
 
@@ -21,6 +22,7 @@ class Work:
 
     def __init__(self) -> None:
         self.begun = 0
+        self.running = 0
         self.held: asyncio.Queue[asyncio.Event] = asyncio.Queue()
         self.fails = False
 
@@ -28,7 +30,11 @@ class Work:
         self.begun += 1
         number, gate = self.begun, asyncio.Event()
         self.held.put_nowait(gate)
-        await gate.wait()
+        self.running += 1
+        try:
+            await gate.wait()
+        finally:
+            self.running -= 1
         if self.fails:
             raise ValueError(number)
         return number
@@ -42,6 +48,12 @@ class Work:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody begins before an execution has ended."""
     monkeypatch.setattr("graph.execution.coalescing.MAX_WAIT_SECONDS", 60)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for an execution that began before."""
+    monkeypatch.setattr("graph.execution.coalescing.MAX_WAIT_SECONDS", 0)
 
 
 @pytest.fixture
@@ -100,6 +112,81 @@ async def test_one_who_goes_away_takes_nobody_along() -> None:
     assert await staying == 2
     assert gone.cancelled()
     assert first.cancelled()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_execution_ends_when_the_last_one_goes_away_who_waits_for_it() -> None:
+    coalescer, work = Coalescer[int](), Work()
+    (first,) = await asking(coalescer, work, 1)
+    held = await work.held.get()
+    for number in range(2, 42):
+        askers = await asking(coalescer, work, 2)
+        await work.held.get()
+        assert (work.begun, work.running) == (number, 2)
+        await stop(askers[0])
+        assert work.running == 2
+        await stop(askers[1])
+        # The task of the execution hears of it after those who waited for it.
+        await asyncio.sleep(0)
+        assert work.running == 1
+    held.set()
+    assert await first == 1
+    assert (coalescer._running, coalescer._waiting) == ({}, {})
+
+
+@pytest.mark.usefixtures("patient")
+async def test_an_execution_does_not_begin_when_nobody_waits_for_it_any_more() -> None:
+    coalescer, work = Coalescer[int](), Work()
+    (first,) = await asking(coalescer, work, 1)
+    gone = await asking(coalescer, work, 2)
+    for asker in gone:
+        await stop(asker)
+    assert coalescer._waiting == {}
+    (later,) = await asking(coalescer, work, 1)
+    await work.go_on()
+    await work.go_on()
+    assert await asyncio.gather(*[first, later]) == [1, 2]
+    assert work.begun == 2
+    assert (coalescer._running, coalescer._waiting) == ({}, {})
+
+
+async def test_who_goes_away_as_the_execution_is_due_begins_none() -> None:
+    coalescer, work = Coalescer[int](), Work()
+    gone: list[asyncio.Task[int]] = []
+
+    async def last_breath() -> int:
+        gone.extend(await asking(coalescer, work, 1))
+        await asyncio.sleep(0)
+        # It hears of this before the execution hears that it is due.
+        gone[0].cancel()
+        return 0
+
+    assert await coalescer.run("key", last_breath) == 0
+    await asyncio.wait(gone)
+    await asyncio.sleep(0)
+    assert work.begun == 0
+    assert (coalescer._running, coalescer._waiting) == ({}, {})
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_slow_executions_are_few_at_a_time_and_who_asks_gets_the_one_after() -> None:
+    coalescer, work = Coalescer[int](), Work()
+    askers, gates = [], []
+    for _ in range(MAX_OVERLAPPING):
+        askers += await asking(coalescer, work, 1)
+        gates.append(await work.held.get())
+    later = await asking(coalescer, work, 5)
+    await asyncio.sleep(MAX_WAIT_SECONDS)
+    later += await asking(coalescer, work, 5)
+    assert (work.begun, work.running) == (MAX_OVERLAPPING, MAX_OVERLAPPING)
+    # Whichever ends, it makes room.
+    gates.pop().set()
+    await work.go_on()
+    assert await asyncio.gather(*later) == [MAX_OVERLAPPING + 1] * 10
+    for gate in gates:
+        gate.set()
+    assert await asyncio.gather(*askers) == list(range(1, MAX_OVERLAPPING + 1))
+    assert (coalescer._running, coalescer._waiting) == ({}, {})
 
 
 @pytest.mark.usefixtures("patient")
