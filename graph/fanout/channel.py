@@ -5,6 +5,7 @@ that is slow or gone, so many that holding them would take too much, everybody g
 """
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from monitor.events import ChangeKind
 from monitor.feed.live import Batch, Live
 from monitor.feed.log import Cursor
 from monitor.reading.filters import Filter, told_as
+
+logger = logging.getLogger(__name__)
 
 # Encoded events that a channel keeps for those who catch up.
 _KEPT_PAYLOADS = 128
@@ -91,11 +94,21 @@ class Channel:
             making.cancel()
 
     def fail(self, error: Exception) -> None:
-        """Ends all that are live, behind what they were told: what happened then cannot be."""
-        self.flush()
+        """Ends all that are live, behind what they were told: what happened then cannot be.
+
+        Never raises: other channels have their turn after this one.
+        """
+        self._attempt(self.flush)
         self._stop_pump()
         for subscriber in list(self._joined):
-            subscriber.fail(error)
+            self._attempt(partial(subscriber.fail, error))
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        """Something without which the rest of an end is still to be done."""
+        try:
+            act()
+        except Exception:
+            logger.exception("subscriptions that end were not told all")
 
     def tell(self, batch: Batch, index: int) -> None:
         """An event, to all who are live, if their filter has them told of it; with `flush`."""

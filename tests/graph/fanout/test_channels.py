@@ -142,6 +142,23 @@ class Full(Recorder):
         return len(told) == 1 and super().push(told, frames)
 
 
+class Broken(Recorder):
+    """A client that raises whatever it is pushed, and when it is ended if it `is_deaf`."""
+
+    def __init__(self, *, is_deaf: bool = False) -> None:
+        super().__init__()
+        self.is_deaf = is_deaf
+
+    def push(self, told: Sequence[Told], frames: dict[Any, Any]) -> bool:
+        del told, frames
+        raise RuntimeError("a defect")
+
+    def fail(self, errors: Errors) -> None:
+        super().fail(errors)
+        if self.is_deaf:
+            raise RuntimeError("another defect")
+
+
 class Parts:
     """A feed, what reads it, and channels."""
 
@@ -309,6 +326,44 @@ async def test_who_takes_nothing_of_what_is_pushed_goes_on_before_all_of_it(part
     await tell_at_once(parts)
     assert await full.revisions(4) == [1, 2, 3, 4]
     assert parts.channels.statistics.lags == 1
+
+
+@pytest.mark.parametrize("is_deaf", [False, True])
+async def test_defects_of_a_client_and_of_an_event_end_one_channel_and_no_other(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, is_deaf: bool
+) -> None:
+    matches = ProcessFilter.matches
+
+    def fail_at_the_second(self: ProcessFilter, entity: Any) -> bool:
+        if self.ids and entity.revision == 2:
+            raise RuntimeError("a defect")
+        return matches(self, entity)
+
+    monkeypatch.setattr(ProcessFilter, "matches", fail_at_the_second)
+    query = "subscription ($f: ProcessFilter) { processes(filter: $f) { process { revision } } }"
+    before = await parts.follow(query, f={"versions": [PROCESS.version]})
+    broken, beside = Broken(is_deaf=is_deaf), Recorder()
+    for sink in (broken, beside):
+        await parts.subscribe(sink, query, f={"ids": [PROCESS.id]})
+    behind = await parts.follow(query, f=None)
+    # The first one is still to be pushed when the second one fails.
+    await parts.tell(1, 2)
+    await parts.tell(3)
+    assert await before.revisions(3) == await behind.revisions(3) == [1, 2, 3]
+    assert broken.told == beside.told == [["INTERNAL"]]
+    assert (parts.channels.open_channels, parts.channels.open_subscriptions) == (2, 2)
+
+
+async def test_a_client_that_cannot_be_told_of_its_end_keeps_nobody_from_theirs(
+    parts: Parts,
+) -> None:
+    broken, beside, other = Broken(is_deaf=True), Recorder(), Recorder()
+    for sink in (broken, beside):
+        await parts.subscribe(sink, REVISIONS)
+    await parts.subscribe(other, WITH_WORKER)
+    parts.channels.on_reset()
+    assert broken.told == beside.told == other.told == [["CURSOR_EXPIRED"]]
+    assert (parts.channels.open_channels, parts.channels.open_subscriptions) == (0, 0)
 
 
 async def test_an_event_touches_only_the_channels_that_name_it(
