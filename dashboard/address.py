@@ -98,13 +98,18 @@ class Span:
 
     @classmethod
     def parse(cls, since: str | None, until: str | None) -> Self | None:
-        """None for what is no span: not two instants with their offsets, or too far apart."""
+        """In UTC; None for what is no span: not two instants with their offsets, or too far apart,
+        or so near to an end of the calendar that there is no slot before or after.
+        """
         try:
-            span = cls(datetime.fromisoformat(since or ""), datetime.fromisoformat(until or ""))
-            is_one = timedelta() < span.until - span.since <= MAX_SPAN
-        except (ValueError, TypeError):  # not an instant; only one of them with an offset
+            instants = [datetime.fromisoformat(each or "") for each in (since, until)]
+            if not all(at.tzinfo for at in instants):
+                return None
+            span = cls(*(at.astimezone(UTC) for at in instants))
+            _ = span.since - SLOTS[-1], span.until + SLOTS[-1]
+        except (ValueError, OverflowError):
             return None
-        return span if is_one and span.since.tzinfo else None
+        return span if timedelta() < span.until - span.since <= MAX_SPAN else None
 
     @property
     def slot(self) -> timedelta:

@@ -20,6 +20,7 @@ def test_a_span_is_two_instants_with_their_offsets() -> None:
         datetime(2026, 11, 28, 10, tzinfo=UTC), datetime(2026, 11, 28, 11, tzinfo=UTC)
     )
     assert span.slot == timedelta(minutes=1)
+    assert span.until.tzinfo is UTC
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,11 @@ def test_a_span_is_two_instants_with_their_offsets() -> None:
         "?since=2026-11-28T10:00:00Z&until=2026-11-28T11:00:00",
         "?since=2026-11-28T10:00:00&until=2026-11-28T11:00:00",
         "?since=0001-01-01T00:00:00Z&until=9999-12-31T00:00:00Z",
+        # Of these there is no such instant in UTC, or nothing before or after.
+        "?since=9999-12-30T00:00:00-14:00&until=9999-12-31T23:00:00-14:00",
+        "?since=0001-01-01T00:00:00%2B14:00&until=0001-01-02T00:00:00%2B14:00",
+        "?since=0001-01-01T00:00:00Z&until=0001-01-02T00:00:00Z",
+        "?since=9999-12-30T00:00:00Z&until=9999-12-31T23:59:59Z",
     ],
 )
 def test_what_is_no_span_counts_as_not_given(search: str) -> None:
