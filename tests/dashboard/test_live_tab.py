@@ -3,6 +3,7 @@
 import re
 
 import httpx
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from dashboard.boards.lists import PAGE_SIZE
@@ -64,6 +65,16 @@ async def test_a_process_alone_finds_its_pipeline(tab: Page, reporter: Reporter)
     await tab.goto(f"/?process={run.id}")
     await expect(row(tab, "processes", run.id)).to_have_attribute("aria-selected", "true")
     await expect(tab.locator("#processes-title")).to_have_text("Runs of found")
+
+
+@pytest.mark.parametrize("word", ["constructor", "toString", "__proto__", "no-view"])
+async def test_a_view_that_is_none_is_the_overview(
+    tab: Page, reporter: Reporter, word: str
+) -> None:
+    reporter.register("seen-anyway")
+    await tab.goto(f"/?view={word}&name=seen-anyway")
+    await expect(row(tab, "pipelines", pipeline_id("seen-anyway"))).to_be_visible()
+    await expect(tab.locator("#dashboard")).to_have_attribute("data-view", "overview")
 
 
 async def test_a_run_whose_steps_are_done_changes_its_look_when_it_ends(

@@ -60,7 +60,7 @@ export function type(...texts) {
 }
 
 onChoice((id) => {
-  if (!(id in CHOICES)) return;
+  if (!Object.hasOwn(CHOICES, id)) return;
   const [{ name, usual, begin }, value] = [CHOICES[id], valueOf(id)];
   const said = saidOf(id);
   if (value === said) return;

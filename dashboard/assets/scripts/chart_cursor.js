@@ -50,7 +50,7 @@ const areas = (box) => [...box.querySelectorAll(".slot")];
 
 document.addEventListener("keydown", (event) => {
   const { target: box, key } = event;
-  if (box.id !== "activity" || !slots.length || !(key in STEPS)) return;
+  if (box.id !== "activity" || !slots.length || !Object.hasOwn(STEPS, key)) return;
   event.preventDefault(); // they would scroll
   moveTo(box, markedIndex() + STEPS[key]);
 });

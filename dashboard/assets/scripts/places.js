@@ -22,7 +22,7 @@ export function placeOf(address, { pipelineName, workerName, failureTitle }) {
 function rootOf(address, worker, failure) {
   if (worker) return "workers";
   const view = failure ? "failures" : address.get("view");
-  return view in VIEWS ? view : "overview";
+  return Object.hasOwn(VIEWS, view) ? view : "overview";
 }
 
 const tail = (id) => `…${id.slice(-8)}`;

@@ -25,7 +25,7 @@ const OPENED = {
 export function openRow(table, params) {
   const id = params.data && params.data.id;
   const isLink = params.event && params.event.target.closest("a,button");
-  if (id && !isLink && table in OPENED) OPENED[table](id);
+  if (id && !isLink && Object.hasOwn(OPENED, table)) OPENED[table](id);
 }
 
 export function openRowByKey(table, params) {
