@@ -17,7 +17,7 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from app.factory import create_app
 from app.settings import Settings
-from db import models
+from db import models, session
 from db.migrate import migrate
 from db.session import Database
 from monitor.writing.job import UNHURRIED
@@ -163,15 +163,20 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     )
 
 
+# Of sessions of MariaDB, after what the product sets.
+PATIENTLY = ", idle_transaction_timeout=60"
+
+
 @pytest.fixture(autouse=True)
 def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports have all the time they need, but where that is what is tested: a machine that stands
-    still for seconds under a dozen of servers is no fault of what is reported.
+    """Reports and transactions have all the time they need, but where that is what is tested: a
+    machine that stands still for seconds under a dozen of servers is no fault of what is reported.
     """
     if request.node.get_closest_marker("in_time") is None:
         defaults = Transactions.__init__.__kwdefaults__
         assert defaults is not None
         monkeypatch.setitem(defaults, "deadlines", UNHURRIED)
+        monkeypatch.setattr(session, "_MARIADB_SESSION", session._MARIADB_SESSION + PATIENTLY)
 
 
 @asynccontextmanager

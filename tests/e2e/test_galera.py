@@ -66,7 +66,7 @@ def urls(galera: list[GaleraNode]) -> list[str]:
     name = f"empty_{next(_numbers)}"
     galera[0].execute(f"CREATE DATABASE {name}")
     for node in galera[1:]:  # which apply it a little later
-        assert node.execute(f"SET SESSION wsrep_sync_wait = 1; SHOW DATABASES LIKE '{name}'")
+        assert node.execute(f"SET SESSION wsrep_sync_wait = 8; SHOW DATABASES LIKE '{name}'")
     return [node.url(name) for node in galera]
 
 

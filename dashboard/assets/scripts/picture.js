@@ -45,10 +45,10 @@ function tick() {
   if (picture.isConnected) setTimeout(tick, TICK_MILLISECONDS);
 }
 
-// When the document began to come, by this clock.
+// When the document began to come, by this clock; where the browser does not tell, it came just now.
 function answeredAt() {
-  const [{ responseStart }] = performance.getEntriesByType("navigation");
-  return performance.timeOrigin + responseStart;
+  const [navigation] = performance.getEntriesByType("navigation");
+  return navigation ? performance.timeOrigin + navigation.responseStart : Date.now();
 }
 
 function writeHead(place, { pipelineName }) {

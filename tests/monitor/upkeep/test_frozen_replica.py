@@ -55,6 +55,7 @@ async def what_follows(log: Feed, after: Position, count: int) -> list[Entry]:
 
 
 # On SQLite there is only one server process.
+@pytest.mark.in_time
 @pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 async def test_the_others_go_on_without_it_and_nothing_is_lost(database: Database) -> None:
     log = SharedLog(length=1_000)
