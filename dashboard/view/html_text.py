@@ -66,7 +66,7 @@ def _element(component: Mapping[str, Any], fills: Fills) -> str:
 def _attributes(props: Mapping[str, Any]) -> str:
     parts = [
         _attribute(NAMES.get(name, name.lower()), value)
-        for name, value in props.items()
+        for name, value in sorted(props.items())  # Dash has them in any order
         if name not in NO_ATTRIBUTES
     ]
     if style := props.get("style"):

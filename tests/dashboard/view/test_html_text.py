@@ -70,7 +70,7 @@ def test_properties_that_are_true_or_not_are_there_or_not() -> None:
 
 def test_what_draws_nothing_is_left_out_and_an_input_is_one() -> None:
     parts = [dcc.Store(id="request"), dcc.Interval(id="clock"), dcc.Input(id="x", value="<")]
-    assert text_of(html.Div(parts)) == '<div><input value="&lt;" data-id="x"></div>'
+    assert text_of(html.Div(parts)) == '<div><input data-id="x" value="&lt;"></div>'
 
 
 _IMPOSSIBLE: dict[str, Any] = {"data-<": "x"}

@@ -44,7 +44,7 @@ async def test_it_has_rows_and_tiles_but_no_ids(mirror: Mirror, reporter: Report
     assert [row["name"] for row in told_by(picture)["tables"]["tasks"]["rows"]] == [
         *("extract", "transform", "load")
     ]
-    assert 'data-view="pipeline" data-level="2"' in picture
+    assert 'data-level="2" data-view="pipeline"' in picture
     assert "100% of its tasks ended" in picture
     assert "Connecting …" in picture
     assert " id=" not in picture
