@@ -21,11 +21,11 @@ PLACES = """(root) => {
   const panels = ".panel, .panel-head h2, .segments, .pager";
   const parts = ".tile, .facts, .bar-row, .chip, svg text";
   const cells = ".picture-row > :first-child, .ag-cell.ag-column-first";
-  const heads = ".picture-head > :last-child, .ag-header-cell:last-child";
+  const heads = ".picture-head > *, .ag-header-cell"; // AG Grid has them in any order
   const edgeOf = (one) => one.closest(".panel")?.getBoundingClientRect().right ?? innerWidth;
   const seen = (one) => {
     const { left, top, width } = one.getBoundingClientRect();
-    return width && top < innerHeight && left < edgeOf(one);
+    return width && top < innerHeight - 40 && left < edgeOf(one); // not of a table that just begins
   };
   const named = [panels, parts, cells, heads].join(",");
   const found = [...document.querySelector(root).querySelectorAll(named)];
