@@ -52,9 +52,13 @@ STEPS = ('[data-id="timeline"] .bar-row, #timeline .bar-row', "#timeline .bar-ro
 WATCH = """
 window.paintedAt = Promise.all(SELECTORS.map((selector) => new Promise((resolve) => {
   const isSeen = (row) => {
-    const { bottom, top } = row.getBoundingClientRect();
-    const inSight = bottom > 0 && top < innerHeight;
-    return inSight && row.checkVisibility({ visibilityProperty: true }) && row.textContent.trim();
+    if (!row.textContent.trim()) return false;
+    const { top, height, left, width } = row.getBoundingClientRect();
+    // What is inert is never the element at a place.
+    if (row.closest("[inert]"))
+      return top < innerHeight && row.checkVisibility({ visibilityProperty: true });
+    const there = document.elementFromPoint(left + width / 2, top + height / 2);
+    return Boolean(there && row.contains(there));
   };
   const look = () => {
     const isThere = [...document.querySelectorAll(selector)].some(isSeen);

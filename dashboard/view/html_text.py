@@ -88,8 +88,9 @@ def _attribute(name: str, value: Any) -> str:
 
 
 def _is_here(link: str) -> bool:
+    """To browsers, a backslash in front of the query is a slash."""
     parts = urlsplit(link)
-    return not (parts.scheme or parts.netloc or link.startswith("\\"))
+    return not (parts.scheme or parts.netloc or "\\" in link.partition("?")[0])
 
 
 def _declaration(name: str, value: Any) -> str:

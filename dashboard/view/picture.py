@@ -70,7 +70,7 @@ class Pictures:
         """
         panels = escaped(orjson.dumps(view.status(live=False)["panels"]).decode())
         return (
-            f'<p class="picture-status unseen" role="status">Loading …</p>'
+            '<p class="picture-status unseen" role="status">Loading …</p>'
             f'<div class="picture" data-now="{sent_at * 1000:.0f}" data-panels="{panels}">'
             f"{self._known(view)}</div>"
         )
@@ -78,7 +78,7 @@ class Pictures:
     def _known(self, view: View) -> str:
         """Views come and go, unless a tab looks at them; their boards stay for a while."""
         key, state = view.address.search, tuple((ref(each), each.version) for each in view.boards)
-        known, drawn = self._drawn.pop(key, ((), ""))
+        known, drawn = self._drawn.pop(key, (None, ""))
         if known != state:
             drawn = self._draw(view.address, view.frame())
         self._drawn[key] = state, drawn

@@ -85,6 +85,8 @@ _IMPOSSIBLE: dict[str, Any] = {"data-<": "x"}
         html.A(href="javascript:alert(1)"),
         html.A(href="//evil.example"),
         html.A(href="\\\\evil.example"),
+        html.A(href="/\\evil.example"),
+        html.A(href="\tjava\nscript:alert(1)"),
         html.Img(src="https://evil.example/x.png"),
         html.P(style={"width": "1px;position:fixed"}),
     ],
