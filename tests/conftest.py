@@ -20,6 +20,7 @@ from app.settings import Settings
 from db import models, session
 from db.migrate import migrate
 from db.session import Database
+from monitor.feed import redis as redis_feed
 from monitor.writing.job import UNHURRIED
 from monitor.writing.transactions import Transactions
 from tests.client import Client
@@ -169,14 +170,16 @@ PATIENTLY = ", idle_transaction_timeout=60"
 
 @pytest.fixture(autouse=True)
 def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports and transactions have all the time they need, but where that is what is tested: a
-    machine that stands still for seconds under a dozen of servers is no fault of what is reported.
+    """Reports, transactions and Redis have all the time they need, but where that is what is
+    tested: a machine that stands still for seconds under a dozen of servers is no fault of what is
+    reported.
     """
     if request.node.get_closest_marker("in_time") is None:
         defaults = Transactions.__init__.__kwdefaults__
         assert defaults is not None
         monkeypatch.setitem(defaults, "deadlines", UNHURRIED)
         monkeypatch.setattr(session, "_MARIADB_SESSION", session._MARIADB_SESSION + PATIENTLY)
+        monkeypatch.setattr(redis_feed, "_ANSWER_SECONDS", 30.0)
 
 
 @asynccontextmanager

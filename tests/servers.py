@@ -79,6 +79,12 @@ def stop(process: "subprocess.Popen[bytes]", seconds: float = 20) -> None:
         process.wait()
 
 
+def _freeze(process: "subprocess.Popen[bytes]") -> None:
+    """Returns once all its threads stand still."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
 def wait_until(ready: "object", what: str, log: Path, process: "subprocess.Popen[bytes]") -> None:
     """Polls an outside program, which gives no event to wait for, until it is ready."""
     assert callable(ready)
@@ -177,7 +183,7 @@ class MariaDb:
     def freeze(self) -> None:
         """It keeps its connections, but answers nobody until `thaw`."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        _freeze(self._process)
 
     def thaw(self) -> None:
         assert self._process is not None
@@ -256,7 +262,7 @@ class RedisServer:
     def freeze(self) -> None:
         """It stays, and answers nothing."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        _freeze(self._process)
 
     def thaw(self) -> None:
         assert self._process is not None

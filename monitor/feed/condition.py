@@ -2,6 +2,7 @@
 
 import logging
 import time
+from asyncio import CancelledError
 
 from sqlalchemy.exc import DBAPIError
 
@@ -14,9 +15,12 @@ _CAUSES = 100
 
 
 def cause(error: BaseException) -> str:
-    """What lies under an error, in one line: Redis' or the class' name for it, and its text."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    """What lies under an error, in one line: Redis' or the class' name for it, and its text.
+
+    Not how a time limit is kept, which lies under a TimeoutError: a task that was cancelled.
+    """
+    while (below := error.__cause__) is not None and not _keeps_time(below):
+        error = below
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     text = " ".join(str(error).split())
@@ -27,6 +31,12 @@ def cause(error: BaseException) -> str:
     if isinstance(code, str):
         return f"{code} {text}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _keeps_time(error: BaseException) -> bool:
+    return isinstance(error, CancelledError) or (
+        isinstance(error.__cause__, CancelledError) and not str(error)
+    )
 
 
 class Condition:

@@ -57,6 +57,7 @@ async def test_a_server_may_start_before_redis(server: LiveServer, redis: RedisS
         assert await client.graphql("{ feedCursor }")
 
 
+@pytest.mark.in_time
 async def test_a_redis_that_does_not_answer_holds_up_no_report(
     server: LiveServer, redis: RedisServer
 ) -> None:
@@ -72,6 +73,7 @@ async def test_a_redis_that_does_not_answer_holds_up_no_report(
             async with asyncio.timeout(4):
                 await report(client, run.tasks[0], "start", str(number))
         await until_feed(client, "down")
+        assert "TimeoutError: Timeout reading from" in await reasons(client)
         redis.thaw()
         # At least once: what Redis took without an answer comes again.
         told: dict[int, None] = {}
