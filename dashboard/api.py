@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -70,6 +70,26 @@ def operation(name: str) -> str:
     return "\n".join([document, *used.values()])
 
 
+def _heed_cancellation() -> None:
+    """Ends a task whose cancellation a library lost; whoever ends it would wait for ever.
+
+    gql fails when it cannot tell the end of a subscription any more, and `asyncio.wait_for` of
+    Python 3.11 goes on when what it waits for comes at the same time (cpython issue 86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+@contextmanager
+def _cancelled_first() -> Iterator[None]:
+    """Who was cancelled in the block is so behind it, however that ended."""
+    try:
+        yield
+    finally:
+        _heed_cancellation()
+
+
 class Api:
     """One socket to the API, shared by everything that the dashboard shows.
 
@@ -121,17 +141,23 @@ class Api:
     async def _keep_socket(self, http: aiohttp.ClientSession) -> None:
         while True:
             try:
-                async with Client(
-                    transport=self._transport(http), execute_timeout=TIMEOUT_SECONDS
-                ) as session:
-                    self._open(session)
-                    await self._lost.wait()
+                with _cancelled_first():
+                    await self._keep_open(
+                        Client(transport=self._transport(http), execute_timeout=TIMEOUT_SECONDS)
+                    )
             except FAULTS:
                 self.problem = await self._reason(http)
             finally:
                 self._lose()
             self._tried.set()
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _keep_open(self, client: Client) -> None:
+        """Returns, or raises a fault, when there is no socket any more."""
+        async with client as session:
+            _heed_cancellation()
+            self._open(session)
+            await self._lost.wait()
 
     def _open(self, session: AsyncClientSession) -> None:
         self._lost.clear()
@@ -195,7 +221,8 @@ class Api:
         async with self._queries:
             session = await self._session()
             try:
-                data: dict[str, Any] = await session.execute(_request(name, variables))
+                with _cancelled_first():
+                    data: dict[str, Any] = await session.execute(_request(name, variables))
             except FAULTS as fault:
                 raise self._reading(fault, session) from fault
         return data
@@ -204,11 +231,13 @@ class Api:
         """The events of a subscription. Raises ApiGone, CursorExpired; never just ends."""
         session = await self._session()
         self._subscriptions += 1
+        results = session.subscribe(_request(name, variables))
         try:
-            async with aclosing(session.subscribe(_request(name, variables))) as results:
-                async for result in results:
-                    self.seen_at = time.time()
-                    yield result["changes"]
+            with _cancelled_first():
+                async with aclosing(results):
+                    async for result in results:
+                        self.seen_at = time.time()
+                        yield result["changes"]
             raise ApiGone(GONE)
         except FAULTS as fault:
             raise self._reading(fault, session) from fault

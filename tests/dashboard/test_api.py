@@ -4,9 +4,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
+from gql.transport.common.adapters.aiohttp import AIOHTTPWebSocketsAdapter
+from gql.transport.exceptions import TransportConnectionFailed
 
 from dashboard.api import Api, ApiGone
 from tests.conftest import TOKEN
+from tests.dashboard.reporter import Reporter
 from tests.servers import MonitorServer
 
 
@@ -41,3 +45,48 @@ async def test_questions_alone_notice_that_the_api_was_restarted(tmp_path: Path)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     server.stop()
+
+
+async def is_cancelled(task: "asyncio.Task[None]") -> bool:
+    """Whether it ended so, and soon."""
+    await asyncio.wait([task], timeout=10)
+    return task.cancelled()
+
+
+async def test_who_is_cancelled_just_when_the_socket_is_open_does_not_go_on(
+    api: MonitorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = AIOHTTPWebSocketsAdapter.connect
+
+    async def connect_and_cancel(adapter: AIOHTTPWebSocketsAdapter) -> None:
+        await connect(adapter)
+        running.cancel()
+
+    monkeypatch.setattr(AIOHTTPWebSocketsAdapter, "connect", connect_and_cancel)
+    running = asyncio.create_task(Api(api.url, TOKEN).run())
+    assert await is_cancelled(running)
+
+
+async def test_who_is_cancelled_while_the_socket_breaks_does_not_go_on(
+    api: MonitorServer, reporter: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise TransportConnectionFailed("Error trying to send data")
+
+    monkeypatch.setattr(AIOHTTPWebsocketsTransport, "_stop_listener", fail)
+    client = Api(api.url, TOKEN)
+    running = asyncio.create_task(client.run())
+    told = asyncio.Event()
+    cursor = (await client.query("worker", id=reporter.register("told")))["feedCursor"]
+    worker = reporter.register("heard")
+
+    async def follow() -> None:
+        async for _ in client.changes("worker_changes", filter={"ids": [worker]}, after=cursor):
+            told.set()
+
+    following = asyncio.create_task(follow())
+    await told.wait()
+    following.cancel()
+    assert await is_cancelled(following)
+    running.cancel()
+    assert await is_cancelled(running)
