@@ -13,13 +13,13 @@ RESULTS = Path("bench-results")
 @dataclass(frozen=True)
 class Figure:
     """One measured number. `target`: what `ours / peer` is meant to reach at least (or, with
-    `lower_is_better`, at most); without a peer, what `ours` is meant to reach.
+    `lower_is_better`, at most); without a peer, what `ours` is meant to reach. None: no aim.
     """
 
     name: str
     unit: str
     ours: float
-    target: float
+    target: float | None
     peer: str = ""
     peer_value: float | None = None
     lower_is_better: bool = False
@@ -30,6 +30,8 @@ class Figure:
 
     @property
     def reached(self) -> bool:
+        if self.target is None:
+            return True
         if self.lower_is_better:
             return self.compared <= self.target
         return self.compared >= self.target
@@ -45,7 +47,6 @@ def print_table(figures: list[Figure]) -> None:
     """The table of a run on stdout."""
     rows = [("figure", "ours", "beside", "ratio", "aim", "")]
     for figure in figures:
-        sign = "≤" if figure.lower_is_better else "≥"
         with_peer = figure.peer_value is not None
         rows.append(
             (
@@ -53,7 +54,7 @@ def print_table(figures: list[Figure]) -> None:
                 f"{figure.ours:,.4g} {figure.unit}",
                 f"{figure.peer}: {figure.peer_value:,.4g}" if with_peer else "",
                 f"{figure.compared:.2f}" if with_peer else "",
-                f"{sign} {figure.target:g}" + ("" if with_peer else f" {figure.unit}"),
+                _aim(figure),
                 "" if figure.reached else "missed",
             )
         )
@@ -61,6 +62,14 @@ def print_table(figures: list[Figure]) -> None:
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         sys.stdout.write(line.rstrip() + "\n")
+
+
+def _aim(figure: Figure) -> str:
+    if figure.target is None:
+        return ""
+    sign = "≤" if figure.lower_is_better else "≥"
+    unit = "" if figure.peer_value is not None else f" {figure.unit}"
+    return f"{sign} {figure.target:g}{unit}"
 
 
 def write_json(figures: list[Figure]) -> Path:

@@ -183,23 +183,23 @@ async def measure(parts: Parts) -> list[Figure]:
     with parts.peer("memory", "1") as (port, _):
         one = await load(port)
     with parts.peer("memory", "2", workers=2) as (port, _):
-        two = await load(port)
-        two_strangers = await load(port, stranger)
-    life = f"REST life of processes, {WORKERS} workers"
+        memory, memory_strangers = await load(port), await load(port, stranger)
+    with parts.peer("durable", "2", parts.new_database(), workers=2) as (port, _):
+        durable, durable_strangers = await load(port), await load(port, stranger)
+        durable_half = await load(port, partial(_at, ours.rate / 2 / WORKERS))
+    life, each = f"REST life of processes, {WORKERS} workers", "a connection each"
+    at_half = "the same at half this rate, p99"
+    two, least = "FastAPI from memory, 2 processes", "the least that is durable"
     return [
         Figure(life, "/s", ours.rate, 2_500),
         Figure(life, "/s", ours.rate, 0.3, "FastAPI from memory, 1 process", one.rate),
-        Figure(life, "/s", ours.rate, 0.4, "FastAPI from memory, 2 processes", two.rate),
+        Figure(life, "/s", ours.rate, 0.4, two, memory.rate),
+        Figure(life, "/s", ours.rate, None, least, durable.rate),
         Figure("the same, p99", "ms", ours.p99 * 1e3, 100, lower_is_better=True),
-        Figure("the same at half this rate, p99", "ms", half.p99 * 1e3, 15, lower_is_better=True),
-        Figure(
-            "a connection each",
-            "/s",
-            strangers.rate,
-            0.4,
-            "FastAPI from memory, 2 processes",
-            two_strangers.rate,
-        ),
+        Figure(at_half, "ms", half.p99 * 1e3, 15, lower_is_better=True),
+        Figure(at_half, "ms", half.p99 * 1e3, None, least, durable_half.p99 * 1e3),
+        Figure(each, "/s", strangers.rate, 0.4, two, memory_strangers.rate),
+        Figure(each, "/s", strangers.rate, None, least, durable_strangers.rate),
         Figure("a tenth of them failing", "/s", failing.rate, 0.9, "none", ours.rate),
         Figure("heartbeats", "/s", hearts.rate, 4_000),
     ]
