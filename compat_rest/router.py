@@ -169,7 +169,8 @@ def create_routes(monitor: Monitor, authenticator: Authenticator) -> Sequence[Ba
             ProcessRow.of(
                 process,
                 worker,
-                steps[process.current_task_id] if process.current_task_id else first,
+                # One that was removed meanwhile has no tasks any more.
+                steps.get(process.current_task_id) if process.current_task_id else first,
             )
             for process in listed
         ]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from functools import cache
 from importlib.resources import files
@@ -70,24 +70,26 @@ def operation(name: str) -> str:
     return "\n".join([document, *used.values()])
 
 
-def _heed_cancellation() -> None:
-    """Ends a task whose cancellation a library lost; whoever ends it would wait for ever.
-
-    gql fails when it cannot tell the end of a subscription any more, and `asyncio.wait_for` of
-    Python 3.11 goes on when what it waits for comes at the same time (cpython issue 86296).
-    """
+def _cancellations() -> int:
+    """How often this task was cancelled: to be compared, since groups leave some behind."""
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    return 0 if task is None else task.cancelling()
 
 
 @contextmanager
 def _cancelled_first() -> Iterator[None]:
-    """Who was cancelled in the block is so behind it, however that ended."""
+    """Who was cancelled in the block is so behind it, however a library ended what it did there.
+
+    gql fails when it cannot tell the end of a subscription any more, and `asyncio.wait_for` of
+    Python 3.11 goes on when what it waits for comes at the same time (cpython issue 86296). Whoever
+    ends a task that goes on would wait for ever.
+    """
+    before = _cancellations()
     try:
         yield
     finally:
-        _heed_cancellation()
+        if _cancellations() > before:
+            raise asyncio.CancelledError
 
 
 class Api:
@@ -131,20 +133,23 @@ class Api:
         await self._lost.wait()
         raise ApiGone(self.problem or GONE)
 
-    async def run(self) -> None:
-        """Keeps the socket and looks after the API's health, for ever."""
+    async def run(self, recovered: Callable[[], None] = lambda: None) -> None:
+        """Keeps the socket and looks after the API's health, for ever.
+
+        `recovered`: called when there is a socket, maybe again.
+        """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=PONG_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as group:
-            group.create_task(self._keep_socket(http))
+            group.create_task(self._keep_socket(http, recovered))
             group.create_task(self._watch_health(http))
 
-    async def _keep_socket(self, http: aiohttp.ClientSession) -> None:
+    async def _keep_socket(
+        self, http: aiohttp.ClientSession, recovered: Callable[[], None]
+    ) -> None:
         while True:
             try:
                 with _cancelled_first():
-                    await self._keep_open(
-                        Client(transport=self._transport(http), execute_timeout=TIMEOUT_SECONDS)
-                    )
+                    await self._keep_open(self._transport(http), recovered)
             except FAULTS:
                 self.problem = await self._reason(http)
             finally:
@@ -152,12 +157,28 @@ class Api:
             self._tried.set()
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _keep_open(self, client: Client) -> None:
+    async def _keep_open(
+        self, transport: AIOHTTPWebsocketsTransport, recovered: Callable[[], None]
+    ) -> None:
         """Returns, or raises a fault, when there is no socket any more."""
-        async with client as session:
-            _heed_cancellation()
+        before = _cancellations()
+        async with Client(transport=transport, execute_timeout=TIMEOUT_SECONDS) as session:
+            if _cancellations() > before:
+                return
             self._open(session)
-            await self._lost.wait()
+            recovered()
+            await self._until_lost(transport)
+
+    async def _until_lost(self, transport: AIOHTTPWebsocketsTransport) -> None:
+        """Also when nobody asks anything who would notice."""
+        lost = asyncio.ensure_future(self._lost.wait())
+        receiving = transport.receive_data_task
+        try:
+            await asyncio.wait(
+                [lost, *([receiving] if receiving else [])], return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            lost.cancel()
 
     def _open(self, session: AsyncClientSession) -> None:
         self._lost.clear()
@@ -204,10 +225,16 @@ class Api:
         while True:
             with contextlib.suppress(*FAULTS, ValueError):
                 async with http.get(self._health, timeout=timeout) as response:
-                    self.health = str((await response.json())["status"])
-                    if self._socket is not None:
-                        self.seen_at = time.time()
+                    self._hear(await response.json())
             await asyncio.sleep(PING_SECONDS)
+
+    def _hear(self, health: Any) -> None:
+        """Whoever stands before the API, or refuses in its stead, answers something else."""
+        match health:
+            case {"status": str(status)}:
+                self.health = status
+                if self._socket is not None:
+                    self.seen_at = time.time()
 
     async def _session(self) -> AsyncClientSession:
         """The socket; at first it is waited for. Raises ApiGone."""

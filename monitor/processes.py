@@ -126,7 +126,8 @@ def end_stalled_process(
         raise Conflict(f"The process is not stalled: it has ended, as {process.status}")
     if not process.stalled:
         raise Conflict("The process is not stalled: its worker is alive")
-    tx.see(process.worker_id)
+    if tx.worker(process.worker_id).running == 1:
+        tx.see(process.worker_id)  # and FINISHED in a while; of others that it has nobody heard
     return _end(tx, tx.process(process_id), status, details)
 
 
@@ -158,7 +159,7 @@ def _check_end(status: ProcessStatus, details: str | None) -> None:
 
 def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str | None) -> Process:
     ended_at = max(tx.now, process.updated_at)
-    failed = status is ProcessStatus.ERROR
+    failed, stalled = status is ProcessStatus.ERROR, process.stalled
     process = tx.update(
         evolve(
             process,
@@ -183,7 +184,7 @@ def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str 
             + process.runtime(ended_at) // MICROSECOND,
         )
     )
-    tx.count(process.pipeline_id, running=-1, succeeded=not failed, failed=failed)
+    tx.count(process.pipeline_id, running=-1, succeeded=not failed, failed=failed, stalled=-stalled)
     tx.note_end(process)
     subjects = (process.id, process.worker_id, process.pipeline_id)
     tx.audit.note("endProcess", subjects, summary_of_end(status, details))

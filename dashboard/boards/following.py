@@ -14,9 +14,12 @@ from dashboard.supervision import Backoff
 REFRESH_SECONDS = 15.0
 # What stood for so long after it began counts as well.
 SETTLE_SECONDS = 1.0
+# What is asked for anew is not told of meanwhile: after so long, it says that it is not fresh.
+SLOW_SECONDS = 3.0
 # The same question gets the same refusal; the API may be another one by then.
 REFUSED_SECONDS = 60.0
 AGE_SECONDS = 1.0
+SLOW = "the API is slow to answer"
 DEFECT = "an error in the dashboard, which its log has"
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -54,7 +57,11 @@ class Follower:
     async def _load(self) -> None:
         self._board.stale.clear()
         asked_at = time.time()
-        await self._board.load(self._api)
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._wait_on, asked_at)
+        try:
+            await self._board.load(self._api)
+        finally:
+            slow.cancel()
         self._board.known_at = asked_at
 
     async def _until_stale(self) -> None:
@@ -80,6 +87,9 @@ class Follower:
                     await board.stale.wait()
             for task in tasks:
                 task.cancel()
+            # Here: a group of Python 3.11 that hears of a failure behind its block leaves this task
+            # cancelled once more than it was (cpython issue 116720).
+            await asyncio.wait(tasks)
 
     async def _listen(self, subscription: Subscription) -> None:
         """Resumes behind the last cursor whenever the API comes back. Raises CursorExpired."""
@@ -139,11 +149,16 @@ class Follower:
                 self._fall(DEFECT)
                 raise cause
 
-    def _fall(self, problem: str) -> None:
+    def _wait_on(self, asked_at: float) -> None:
+        """What is shown meanwhile gets older, and its changes are not told."""
+        if self._board.is_loaded:
+            self._fall(SLOW, told_until=asked_at)
+
+    def _fall(self, problem: str, told_until: float | None = None) -> None:
+        """`told_until`: its changes were told until then; as long as the API was seen, if not."""
         board = self._board
         if board.problem is None and board.is_live and board.known_at:
-            # Until then its changes were told.
-            board.known_at = max(board.known_at, self._api.seen_at or 0)
+            board.known_at = max(board.known_at, told_until or self._api.seen_at or 0)
         if board.problem != problem:
             board.problem = problem
             board.touch()

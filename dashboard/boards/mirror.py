@@ -49,7 +49,8 @@ class Mirror:
     async def run(self) -> None:
         """Keeps the connection, for ever; and ends everything when it is cancelled."""
         try:
-            await self._supervisor.keep("api", "The connection to the API", self.api.run)
+            run = partial(self.api.run, partial(self._supervisor.recovered, "api"))
+            await self._supervisor.keep("api", "The connection to the API", run)
         finally:
             for task in self._tasks.values():
                 task.cancel()

@@ -35,6 +35,7 @@ class PipelinesBoard(ListBoard):
         super().__init__(wanted.start, size)
         self._wanted = wanted
         self._told: set[str] = set()
+        self._asked: set[str] = set()
 
     def every(self) -> Filter:
         name = {"nameContains": self._wanted.name} if self._wanted.name else {}
@@ -65,16 +66,17 @@ class PipelinesBoard(ListBoard):
     def _apply(self, event: Event) -> None:
         node = event["node"]
         if event["kind"] in ("REMOVED", "LEFT"):
+            self._asked.discard(node["id"])
             self._drop(node["id"])
         elif node["id"] in self.nodes or (not self._start and self.belongs_on_first_page(node)):
             self._told.add(node["id"])
             self.incomplete.set()
 
     async def complete(self, api: Api) -> None:
-        told, self._told = self._told, set()
-        # One may be told, and match no more.
-        found = by_id(await self.ask_for(api, told, self.every()))
-        for id_ in told:
+        self._asked, self._told = self._told, set()
+        # One may be told, and match no more; or leave while it is asked for.
+        found = by_id(await self.ask_for(api, {*self._asked}, self.every()))
+        for id_ in self._asked:
             if id_ in found:
                 self.change(found[id_])
             else:

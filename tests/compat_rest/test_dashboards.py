@@ -1,15 +1,20 @@
 """The GET routes: their rows, their order, and how much of a long list they give."""
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from compat_rest.schemas import format_duration, format_progress
+from db.session import Database
 from monitor.entities import Process, ProcessStatus
+from monitor.processes import remove_processes
+from monitor.reading import reads
 from tests.client import Client
 from tests.compat_rest.rows import process_row, rows, task_rows, worker_row
 from tests.factories import end, register, report, run_all, start
+from tests.monitor.reports import replica
 
 SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 DURATION = re.compile(r"PT\d+(\.\d{1,6})?S")
@@ -220,3 +225,20 @@ async def test_a_worker_that_has_ended_nothing_has_no_mean_runtime(client: Clien
     run = await start(client, await register(client, "a"))
     row = await worker_row(client, run.worker)
     assert (row["processed"], row["active"], row["load_average"]) == (1, 1, "NA")
+
+
+async def test_a_process_that_is_removed_while_it_is_listed_has_no_step(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await run_all(client, await register(client, "a"))
+    find = reads.find_task_names
+
+    async def remove_first(of: Database, ids: Collection[str]) -> dict[str, str]:
+        await replica(database).run(
+            remove_processes, process_ids=[run.process], abandoned_before=None
+        )
+        return await find(of, ids)
+
+    monkeypatch.setattr(reads, "find_task_names", remove_first)
+    assert (await process_row(client, run.worker, run.process))["step"] is None
+    assert await rows(client, f"/dashboard_process/{run.worker}") == []

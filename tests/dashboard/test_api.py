@@ -47,6 +47,29 @@ async def test_questions_alone_notice_that_the_api_was_restarted(tmp_path: Path)
     server.stop()
 
 
+async def test_the_end_of_the_api_is_noticed_though_nobody_asks_anything(tmp_path: Path) -> None:
+    server = MonitorServer(tmp_path, {"TOKEN": TOKEN})
+    server.start()
+    client = Api(server.url, TOKEN)
+    running = asyncio.create_task(client.run())
+    async with asyncio.timeout(20):
+        await client.connected()
+        server.kill()
+        with pytest.raises(ApiGone, match="cannot be reached"):
+            await client.lost()
+    assert client.problem
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("answer", [{"detail": "Too many connections"}, ["ok"], {"status": 5}])
+async def test_what_is_no_answer_about_health_changes_nothing(answer: object) -> None:
+    client = Api("http://127.0.0.1:9", TOKEN)
+    client._hear({"status": "degraded"})
+    client._hear(answer)
+    assert client.health == "degraded"
+
+
 async def is_cancelled(task: "asyncio.Task[None]") -> bool:
     """Whether it ended so, and soon."""
     await asyncio.wait([task], timeout=10)

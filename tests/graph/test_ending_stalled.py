@@ -29,10 +29,13 @@ def transactions(database: Database) -> Transactions:
     return replica(database)
 
 
-async def stalled_process(database: Database, transactions: Transactions) -> tuple[str, str]:
-    """The ids of a process that stalls and of its worker."""
+async def stalled_process(
+    database: Database, transactions: Transactions, *, processes: int = 1
+) -> tuple[str, str]:
+    """The ids of a process that stalls and of its worker, which has so many of them."""
     worker = await register(transactions)
-    process, _ = await transactions.run(start_process, worker_id=worker.id)
+    for _ in range(processes):
+        process, _ = await transactions.run(start_process, worker_id=worker.id)
     await judge_silent(database, transactions, worker.id)
     return process.id, worker.id
 
@@ -54,6 +57,23 @@ async def test_a_stalled_process_is_ended_with_the_reason(
     process_id, _ = await stalled_process(database, transactions)
     ended = await end(client, process_id)
     assert ended == {"id": process_id, "status": "ERROR", "details": REASON, "stalled": False}
+    assert await check_counters(database, repair=False) == []
+
+
+async def test_others_of_the_same_worker_stall_until_they_are_ended_too(
+    client: Client, database: Database, transactions: Transactions
+) -> None:
+    first, worker_id = await stalled_process(database, transactions, processes=2)
+    liveness = f'{{ worker(id: "{worker_id}") {{ liveness }} }}'
+    await end(client, first)
+    assert await client.graphql(liveness) == {"worker": {"liveness": "LOST"}}
+    listed = await client.graphql(
+        "{ processes(filter: {stalled: true}) { edges { node { id } } } }"
+    )
+    [second] = listed["processes"]["edges"]
+    await end(client, second["node"]["id"])
+    # And FINISHED when its silence passes the limit.
+    assert await client.graphql(liveness) == {"worker": {"liveness": "ALIVE"}}
     assert await check_counters(database, repair=False) == []
 
 

@@ -1,7 +1,7 @@
 """A board is mended whatever happens to it, and says how far it can be trusted until then."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -12,12 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.address import PERIODS, ProcessList, WorkerList
-from dashboard.api import Api, Refused
+from dashboard.address import PERIODS, PipelineList, ProcessList, WorkerList
+from dashboard.api import Api, CursorExpired, Refused
+from dashboard.boards import following
 from dashboard.boards.board import Board, Event, Subscription
 from dashboard.boards.figures import FiguresBoard
-from dashboard.boards.following import DEFECT, REFUSED_SECONDS, Follower
+from dashboard.boards.following import DEFECT, REFUSED_SECONDS, SLOW, Follower
 from dashboard.boards.mirror import Mirror, listening
+from dashboard.boards.pipelines import PipelinesBoard
 from dashboard.boards.processes import ProcessesBoard
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
@@ -206,3 +208,102 @@ async def test_what_the_clock_changes_is_asked_for_again_though_nothing_happens(
         before = board.known_at or 0
         await until(wake, lambda: (board.known_at or 0) > before)
         assert board.freshness["state"] == "live"
+
+
+class Stirred(Board):
+    """Stale with each change, of whatever."""
+
+    pause_seconds = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        return [Subscription("worker_changes", {"filter": {}}, lambda _: self.stale.set())]
+
+    async def load(self, api: Api) -> None:
+        await self.gate.wait()
+        data = await api.query("worker", id="worker_0")
+        self.cursor, self.is_loaded = data["feedCursor"], True
+        self.loads += 1
+
+
+async def test_a_change_and_the_end_of_all_changes_may_come_together(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "SETTLE_SECONDS", 0.0)
+    changes, subscribed, together = mirror.api.changes, asyncio.Event(), asyncio.Event()
+
+    async def change_and_end(*_: object, **__: object) -> AsyncGenerator[Event]:
+        monkeypatch.setattr(mirror.api, "changes", changes)
+        subscribed.set()
+        await together.wait()
+        yield {"cursor": "0"}
+        raise CursorExpired
+
+    monkeypatch.setattr(mirror.api, "changes", change_and_end)
+    board = Stirred()
+    async with followed(Follower(mirror.api, board).run, board) as wake:
+        await subscribed.wait()
+        together.set()
+        await until(wake, lambda: board.loads == 2 and board.freshness["state"] == "live")
+
+
+async def test_what_is_asked_for_anew_is_stale_while_the_api_does_not_answer(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "SLOW_SECONDS", 0.0)
+    board = Stirred()
+    async with followed(Follower(mirror.api, board).run, board) as wake:
+        await until(wake, lambda: board.loads == 1 and board.problem is None)
+        board.gate.clear()
+        board.stale.set()
+        await until(wake, lambda: board.problem == SLOW)
+        assert board.freshness["state"] == "stale"
+        board.gate.set()
+        await until(wake, lambda: board.loads == 2 and board.freshness["state"] == "live")
+
+
+async def test_a_pipeline_that_leaves_while_it_is_asked_for_does_not_come_back(
+    mirror: Mirror, reporter: Reporter
+) -> None:
+    reporter.register("leaving")
+    board = PipelinesBoard(PipelineList(name="leaving"))
+    async with asyncio.timeout(SECONDS):
+        await board.load(mirror.api)
+        [node] = board.nodes.values()
+        [subscription] = board.subscriptions
+        subscription.apply({"kind": "UPDATED", "node": node, "cursor": ""})
+        completing = asyncio.create_task(board.complete(mirror.api))
+        await asyncio.sleep(0)
+        subscription.apply({"kind": "LEFT", "node": node, "cursor": ""})
+        await completing
+    assert board.nodes == {}
+
+
+async def test_the_connection_is_no_fault_any_more_when_it_is_made_anew(
+    api: MonitorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, failed = Api._watch_health, asyncio.Event()
+
+    async def fail_once(client: Api, _: object) -> None:
+        monkeypatch.setattr(Api, "_watch_health", watch)
+        await client.connected()
+        failed.set()
+        raise LookupError("what nobody foresaw")
+
+    monkeypatch.setattr(Api, "_watch_health", fail_once)
+    mirror = Mirror(Api(api.url, TOKEN))
+    running = asyncio.create_task(mirror.run())
+    async with asyncio.timeout(SECONDS):
+        await failed.wait()
+        while not mirror.health["faults"]:  # noqa: ASYNC110 — that it is known is no event
+            await asyncio.sleep(0.01)
+        await mirror.api.connected()
+    assert mirror.health["faults"] == []
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
