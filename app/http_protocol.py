@@ -16,12 +16,19 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 128
 # Most heads are far smaller, and come in one piece.
 LARGE_HEAD_BYTES = 8 * 1024
+# Requests that wait for the answers to those before them. More come in one piece than could be read
+# of them with a pause: whoever sends more at once is cut off.
+MAX_PIPELINED = 32
 # What a refused client may go on to send, so that it reads the refusal and not a reset.
 MAX_UNWANTED_BYTES = MAX_REQUEST_BYTES
 
 
 class HeadTooLarge(Exception):
     """The request line and headers take more than 64 KiB, or there are too many of them."""
+
+
+class TooManyPipelined(Exception):
+    """More requests wait on one connection than it may have."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -42,6 +49,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._unwanted_bytes = 0
         self._head_is_too_large = False
         self._is_refused = False
+        # The request that is being answered; `cycle` is the one that came last.
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -55,6 +64,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._limits.forget(self)
         self._statistics.open -= 1
         super().connection_lost(exc)
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -79,6 +92,8 @@ class HttpProtocol(HttpToolsProtocol):
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             self._head_is_too_large = True
             raise HeadTooLarge
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise TooManyPipelined
         self._unparsed_bytes = 0
         self._limits.head_is_complete(self)
         self._limits.bodies.start(self, self._body_is_late)
@@ -104,11 +119,16 @@ class HttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self not in self._limits.bodies:
             self._limits.heads.start(self, self._head_is_late)
+        if not self.pipeline:
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def handle_websocket_upgrade(self) -> None:
         self._limits.forget(self)

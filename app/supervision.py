@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
@@ -21,10 +21,13 @@ LONGEST_PAUSE_SECONDS = 30.0
 # Nothing had to be replaced for so long: what dies now has not died of the same again and again.
 CALM_SECONDS = 120.0
 _POLL_SECONDS = 0.5
-# How long to wait for the answer of a process that may be starting still.
+# How long to wait for the answer of a process that may be starting still, or hang: signals wait for
+# that, too.
 _READY_SECONDS = 1.0
 # How long a companion may take to end before it is killed.
 _END_SECONDS = 3
+# And the server processes, which answer what they have begun first (`app.server`).
+_ALL_END_SECONDS = 4.5
 
 
 class Pause:
@@ -64,6 +67,8 @@ class Supervisor(Multiprocess):
         self._on_started = on_started
         self._started = False
         self._serving = WeakSet[Process]()
+        # How often in a row they did not answer.
+        self._unanswered = WeakKeyDictionary[Process, int]()
         self._pause = Pause()
 
     def keep_subprocess_alive(self) -> None:
@@ -85,12 +90,24 @@ class Supervisor(Multiprocess):
             self._started = True
             self._on_started()
 
+    def join_all(self) -> None:
+        """Uvicorn's own waits for one that hangs for ever."""
+        deadline = time.monotonic() + _ALL_END_SECONDS
+        for process in self.processes:
+            process.process.join(max(0.0, deadline - time.monotonic()))
+            if process.process.is_alive():
+                logger.error("a server process did not end; it is killed")
+                process.kill()
+                process.join()
+
     def _lives(self, process: Process) -> bool:
         """Not if it is gone, nor if it served once and hangs now."""
-        if process in self._serving:
-            return process.is_alive(self.config.timeout_worker_healthcheck)
         if not process.process.is_alive():
             return False
+        if process in self._serving:
+            missed = 0 if process.ping(_READY_SECONDS) else self._unanswered.get(process, 0) + 1
+            self._unanswered[process] = missed
+            return missed * _READY_SECONDS < self.config.timeout_worker_healthcheck
         if process.is_ready(_READY_SECONDS):
             self._serving.add(process)
         return True

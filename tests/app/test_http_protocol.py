@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.connections import Connections
-from app.http_protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_UNWANTED_BYTES
+from app.http_protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, MAX_UNWANTED_BYTES
 from tests.graph.live import LiveServer, serving_live
 
 REQUEST = b"GET /quick HTTP/1.1\r\nHost: monitor\r\n"
@@ -39,6 +39,13 @@ def create_app() -> FastAPI:
             raise
         app.state.bodies.append(body)
         return PlainTextResponse("read")
+
+    @app.get("/waits")
+    async def waits(request: Request) -> Response:
+        while not await request.is_disconnected():  # noqa: ASYNC110 — Starlette gives no event
+            await asyncio.sleep(0.01)
+        app.state.bodies.append("gone")
+        return PlainTextResponse("")
 
     @app.post("/refuses")
     async def refuses() -> Response:
@@ -249,3 +256,26 @@ async def test_nobody_who_is_served_makes_way() -> None:
         for client in served:
             client.say(b"x" * 100)
             assert (await client.answers(b"read")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_requests_may_be_sent_before_the_answers_to_those_before_them() -> None:
+    async with serving() as server, Stranger.of(server) as stranger:
+        stranger.say((REQUEST + b"\r\n") * MAX_PIPELINED + REQUEST + b"Connection: close\r\n\r\n")
+        assert (await stranger.answer()).count(b"\r\n\r\nhere") == MAX_PIPELINED + 1
+
+
+async def test_who_sends_requests_without_end_is_cut_off() -> None:
+    async with serving() as server, Stranger.of(server) as stranger:
+        assert await stranger.say_without_end((REQUEST + b"\r\n") * 100) < 16 * 1024 * 1024
+        await until(lambda: not server.connections)
+        async with Stranger.of(server) as other:
+            other.say(REQUEST + b"Connection: close\r\n\r\n")
+            assert b"here" in await other.answer()
+
+
+async def test_the_request_that_runs_hears_that_the_client_is_gone_behind_others() -> None:
+    async with serving() as server:
+        async with Stranger.of(server) as stranger:
+            stranger.say(b"GET /waits HTTP/1.1\r\nHost: monitor\r\n\r\n" + REQUEST + b"\r\n")
+            await until(lambda: any(c.pipeline for c in server.connections))
+        await until(lambda: server.app.state.bodies == ["gone"])

@@ -107,6 +107,20 @@ def test_a_server_process_that_dies_is_replaced_as_soon_as_that_can_start(
     server.stop()
 
 
+def test_a_server_process_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, own_mariadb: MariaDb, redis_server: RedisServer
+) -> None:
+    server = two_processes(tmp_path, own_mariadb, redis_server)
+    server.start()
+    assert server.process is not None
+    eventually(lambda: len(children(server)) == 2)
+    os.kill(hung := children(server).pop(), signal.SIGSTOP)
+    server.process.terminate()
+    server.process.wait(WAIT_SECONDS)
+    assert not Path(f"/proc/{hung}").exists()
+    assert "a server process did not end; it is killed" in server.log.read_text()
+
+
 def test_a_dashboard_that_cannot_start_ends_the_product_with_a_failure(tmp_path: Path) -> None:
     port = str(free_port())
     done = subprocess.run(
