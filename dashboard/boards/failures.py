@@ -177,8 +177,10 @@ class FailureBoard(Board):
     def _apply(self, event: Event) -> None:
         if event["kind"] == "REMOVED":
             self.failure = None
+        elif self.failure is None:
+            self.stale.set()  # what is told is only a part of it
         elif newer(self.failure, event["node"]):
-            self.failure = (self.failure or {}) | event["node"]
+            self.failure = self.failure | event["node"]
             # When it was seen, by what, and who did what, is not told with it.
             self.stale.set()
 

@@ -112,8 +112,10 @@ class ProcessBoard(Board):
     def _apply_process(self, event: Event) -> None:
         if event["kind"] == "REMOVED":
             self.process = None
+        elif self.process is None:
+            self.stale.set()  # what is told is only a part of it
         elif newer(self.process, event["node"]):
-            before = self.process or {}
+            before = self.process
             self.process = before | event["node"]
             # Events are many, and each would look through the steps that are left.
             self.incomplete.set()

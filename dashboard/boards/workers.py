@@ -53,5 +53,7 @@ class WorkerBoard(Board):
         self.cursor, self.is_loaded = data["feedCursor"], True
 
     def _apply(self, event: Event) -> None:
-        if newer(self.worker, event["node"]):
-            self.worker = (self.worker or {}) | event["node"]
+        if self.worker is None:
+            self.stale.set()  # what is told is only a part of it
+        elif newer(self.worker, event["node"]):
+            self.worker = self.worker | event["node"]

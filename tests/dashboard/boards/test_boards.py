@@ -11,12 +11,14 @@ import pytest
 
 from dashboard.address import FailureList, PipelineList, ProcessList, WorkerList
 from dashboard.api import Api
+from dashboard.boards.failures import FailureBoard
 from dashboard.boards.following import Follower
 from dashboard.boards.lists import ListBoard
 from dashboard.boards.mirror import Mirror
 from dashboard.boards.pipelines import PipelinesBoard
+from dashboard.boards.process import ProcessBoard
 from dashboard.boards.processes import ProcessesBoard
-from dashboard.boards.workers import WorkersBoard
+from dashboard.boards.workers import WorkerBoard, WorkersBoard
 from tests.dashboard.boards.test_following import followed
 from tests.dashboard.reporter import Reporter
 from tests.dashboard.waiting import until
@@ -166,3 +168,22 @@ async def test_the_first_page_takes_in_what_starts_until_it_is_twice_as_long(
             subscription.apply(await anext(changes))
     await board.load(mirror.api)
     assert set(board.nodes) == set(new[1:])
+
+
+@pytest.mark.parametrize(
+    ("board", "held"),
+    [
+        (WorkerBoard("worker_1"), "worker"),
+        (FailureBoard("failure_1"), "failure"),
+        (ProcessBoard("process_1"), "process"),
+    ],
+)
+async def test_what_is_told_of_something_that_was_not_there_is_asked_for_whole(
+    mirror: Mirror, board: WorkerBoard | FailureBoard | ProcessBoard, held: str
+) -> None:
+    await board.load(mirror.api)
+    about_it = ("worker_changes", "failure_changes", "process_state")
+    told = next(each for each in board.subscriptions if each.name in about_it)
+    told.apply({"kind": "UPDATED", "node": {"id": board.id, "revision": 1}, "cursor": ""})
+    assert board.stale.is_set()
+    assert getattr(board, held) is None
