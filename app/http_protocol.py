@@ -96,7 +96,6 @@ class HttpProtocol(HttpToolsProtocol):
             raise TooManyPipelined
         self._unparsed_bytes = 0
         self._limits.head_is_complete(self)
-        self._limits.bodies.start(self, self._body_is_late)
         extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]  # ours
         super().on_headers_complete()
         extensions[REPORT_EXTENSION] = _Answering(self, self.cycle)
@@ -128,6 +127,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        # Of one that waited, nothing was read for a while.
+        if cycle.more_body:
+            self._limits.bodies.start(self, self._body_is_late)
         super()._start_asgi_task(cycle, app)
 
     def handle_websocket_upgrade(self) -> None:
@@ -172,9 +174,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_refused = True
         self._statistics.refusals[REASONS[status]] += 1
         self._limits.forget(self)
-        cycle = self.cycle
+        cycle, running = self.cycle, self._running
         is_busy = cycle is not None and not cycle.response_complete
-        if self.transport.is_closing() or (is_busy and (cycle.response_started or status != 408)):
+        is_behind = running is not cycle and running is not None and not running.response_complete
+        is_elsewhere = is_behind or (is_busy and (cycle.response_started or status != 408))
+        if self.transport.is_closing() or is_elsewhere:
             self.transport.abort()
             return
         self.transport.write(refusal(status, reason))

@@ -1,5 +1,6 @@
 """Child processes: one that cannot start ends the service, one that dies later is replaced."""
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -27,7 +28,7 @@ _READY_SECONDS = 1.0
 # How long a companion may take to end before it is killed.
 _END_SECONDS = 3
 # And the server processes, which answer what they have begun first (`app.server`).
-_ALL_END_SECONDS = 4.5
+_ALL_END_SECONDS = 5.5
 
 
 class Pause:
@@ -105,7 +106,7 @@ class Supervisor(Multiprocess):
         if not process.process.is_alive():
             return False
         if process in self._serving:
-            missed = 0 if process.ping(_READY_SECONDS) else self._unanswered.get(process, 0) + 1
+            missed = 0 if _answers(process) else self._unanswered.get(process, 0) + 1
             self._unanswered[process] = missed
             return missed * _READY_SECONDS < self.config.timeout_worker_healthcheck
         if process.is_ready(_READY_SECONDS):
@@ -118,6 +119,16 @@ class Supervisor(Multiprocess):
         self._pause.begin()
         self.processes[index] = Process(self.config, self.sockets)
         self.processes[index].start()
+
+
+def _answers(process: Process) -> bool:
+    """An answer that came too late for the question before is one, too."""
+    came = False
+    with contextlib.suppress(EOFError, OSError):
+        while process.parent_conn.poll():
+            process.parent_conn.recv()
+            came = True
+    return came or process.ping(_READY_SECONDS)
 
 
 class Companion:

@@ -1,7 +1,6 @@
 """The dashboard as an ASGI application."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from dashboard.door.signin import Attempts
 from dashboard.exporting import Exporting
 from dashboard.finding import Finding
 from dashboard.packing import Packing
+from dashboard.supervision import end
 from dashboard.tabs import Plainly, Tabs, loaded, plainly, whole
 from dashboard.view.browser import add_browser_functions
 from dashboard.view.document import (
@@ -104,9 +104,7 @@ def _lifespan(mirror: Mirror) -> Callable[[FastAPI], Any]:
         try:
             yield
         finally:
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
+            await end(following)
 
     return lifespan
 

@@ -4,11 +4,26 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
+# What was cancelled and goes on is cancelled again.
+AGAIN_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
+
+
+async def end(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancels the tasks until they have ended.
+
+    Groups of Python 3.11 lose a cancellation that comes while they end by an error.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
 
 
 class Backoff:

@@ -152,13 +152,15 @@ class Follower:
     def _wait_on(self, asked_at: float) -> None:
         """What is shown meanwhile gets older, and its changes are not told."""
         if self._board.is_loaded:
-            self._fall(SLOW, told_until=asked_at)
+            self._fall(SLOW, told_until=min(asked_at, self._api.seen_at or 0))
 
     def _fall(self, problem: str, told_until: float | None = None) -> None:
-        """`told_until`: its changes were told until then; as long as the API was seen, if not."""
+        """`told_until`: its changes were told until then; else for as long as the API was seen."""
         board = self._board
         if board.problem is None and board.is_live and board.known_at:
-            board.known_at = max(board.known_at, told_until or self._api.seen_at or 0)
+            board.known_at = max(
+                board.known_at, (self._api.seen_at or 0) if told_until is None else told_until
+            )
         if board.problem != problem:
             board.problem = problem
             board.touch()

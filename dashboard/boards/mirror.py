@@ -19,7 +19,7 @@ from dashboard.boards.processes import ProcessesBoard
 from dashboard.boards.runs import RunsBoard
 from dashboard.boards.versions import VersionsBoard
 from dashboard.boards.workers import WorkerBoard, WorkersBoard
-from dashboard.supervision import Supervisor
+from dashboard.supervision import Supervisor, end
 
 # A board outlives its last tab a little: tabs are reloaded, and fallen-back ones ask every 15 s.
 LINGER_SECONDS = 30.0
@@ -35,6 +35,7 @@ class Mirror:
         self._supervisor = Supervisor()
         self._boards: dict[Hashable, Board] = {}
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def health(self) -> dict[str, Any]:
@@ -52,9 +53,7 @@ class Mirror:
             run = partial(self.api.run, partial(self._supervisor.recovered, "api"))
             await self._supervisor.keep("api", "The connection to the API", run)
         finally:
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await end(*self._tasks.values(), *self._ending)
 
     def figures(
         self, range_: str, span: Span | None, pipeline: str | None, worker: str | None
@@ -127,7 +126,9 @@ class Mirror:
                 self._close_later(key, board)
             else:
                 del self._boards[key]
-                self._tasks.pop(key).cancel()
+                ending = asyncio.create_task(end(self._tasks.pop(key)), name=f"end of {key}")
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
 
         loop.call_later(LINGER_SECONDS, close)
 

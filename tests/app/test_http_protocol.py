@@ -40,6 +40,11 @@ def create_app() -> FastAPI:
         app.state.bodies.append(body)
         return PlainTextResponse("read")
 
+    @app.get("/slow")
+    async def slow() -> Response:
+        await asyncio.sleep(3 * SECONDS)
+        return PlainTextResponse("slow")
+
     @app.get("/waits")
     async def waits(request: Request) -> Response:
         while not await request.is_disconnected():  # noqa: ASYNC110 — Starlette gives no event
@@ -279,3 +284,18 @@ async def test_the_request_that_runs_hears_that_the_client_is_gone_behind_others
             stranger.say(b"GET /waits HTTP/1.1\r\nHost: monitor\r\n\r\n" + REQUEST + b"\r\n")
             await until(lambda: any(c.pipeline for c in server.connections))
         await until(lambda: server.app.state.bodies == ["gone"])
+
+
+async def test_a_request_that_waits_for_others_has_the_whole_time_for_its_body() -> None:
+    async with serving(body_seconds=SECONDS) as server, Stranger.of(server) as stranger:
+        stranger.say(b"GET /slow HTTP/1.1\r\nHost: monitor\r\n\r\n" + BODY)
+        assert b"slow" in await stranger.answers(b"slow")
+        stranger.say(bytes(100))
+        assert b"read" in await stranger.answers(b"read")
+
+
+async def test_a_body_that_does_not_come_is_told_of_in_no_other_answer() -> None:
+    async with serving(head_seconds=SECONDS) as server, Stranger.of(server) as stranger:
+        stranger.say(b"GET /slow HTTP/1.1\r\nHost: monitor\r\n\r\n" + REQUEST)
+        stranger.say(b"X-Large: " + b"x" * 16_384)
+        assert b"408" not in await stranger.answer()

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Response
 
 from dashboard.api import Api
 from dashboard.boards.mirror import Mirror
+from dashboard.supervision import end
 from db.session import Database
 from tests.conftest import TOKEN
 from tests.dashboard.history import History
@@ -88,8 +89,7 @@ async def mirror(api: MonitorServer) -> AsyncIterator[Mirror]:
     mirror = Mirror(Api(api.url, TOKEN))
     running = asyncio.create_task(mirror.run())
     yield mirror
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await end(running)
 
 
 @pytest.fixture

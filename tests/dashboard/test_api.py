@@ -108,7 +108,8 @@ async def test_who_is_cancelled_while_the_socket_breaks_does_not_go_on(
             told.set()
 
     following = asyncio.create_task(follow())
-    await told.wait()
+    async with asyncio.timeout(30):
+        await told.wait()
     following.cancel()
     assert await is_cancelled(following)
     running.cancel()

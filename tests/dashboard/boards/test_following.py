@@ -21,6 +21,8 @@ from dashboard.boards.following import DEFECT, REFUSED_SECONDS, SLOW, Follower
 from dashboard.boards.mirror import Mirror, listening
 from dashboard.boards.pipelines import PipelinesBoard
 from dashboard.boards.processes import ProcessesBoard
+from dashboard.boards.versions import VersionsBoard
+from dashboard.supervision import end
 from tests.conftest import TOKEN
 from tests.dashboard.reporter import Reporter
 from tests.dashboard.waiting import SECONDS, until
@@ -307,3 +309,21 @@ async def test_the_connection_is_no_fault_any_more_when_it_is_made_anew(
     assert mirror.health["faults"] == []
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_what_is_ended_while_it_fails_ends(mirror: Mirror, turns: int) -> None:
+    # One that is only refreshed hears of the connection alone.
+    board, wake = VersionsBoard("pipeline_1", "v1", "v2"), asyncio.Event()
+    board.pause_seconds = 0.0
+    following = asyncio.create_task(Follower(mirror.api, board).run())
+    with listening([board], wake):
+        await until(wake, lambda: board.known_at is not None)
+    for _ in range(10):  # then it waits for what makes it stale
+        await asyncio.sleep(0)
+    mirror.api._lose()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(SECONDS):
+        await end(following)
+    assert following.cancelled()
