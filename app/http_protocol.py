@@ -16,8 +16,8 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 128
 # Most heads are far smaller, and come in one piece.
 LARGE_HEAD_BYTES = 8 * 1024
-# Requests that wait for the answers to those before them. More come in one piece than could be read
-# of them with a pause: whoever sends more at once is cut off.
+# Requests that wait for the answers to those before them. What is read at once may have thousands:
+# whoever sends more is cut off.
 MAX_PIPELINED = 32
 # What a refused client may go on to send, so that it reads the refusal and not a reset.
 MAX_UNWANTED_BYTES = MAX_REQUEST_BYTES

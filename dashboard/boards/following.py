@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -152,15 +153,13 @@ class Follower:
     def _wait_on(self, asked_at: float) -> None:
         """What is shown meanwhile gets older, and its changes are not told."""
         if self._board.is_loaded:
-            self._fall(SLOW, told_until=min(asked_at, self._api.seen_at or 0))
+            self._fall(SLOW, told_until=asked_at)
 
-    def _fall(self, problem: str, told_until: float | None = None) -> None:
-        """`told_until`: its changes were told until then; else for as long as the API was seen."""
+    def _fall(self, problem: str, told_until: float = math.inf) -> None:
+        """`told_until`: its changes were told until then, as far as the API was seen so late."""
         board = self._board
         if board.problem is None and board.is_live and board.known_at:
-            board.known_at = max(
-                board.known_at, (self._api.seen_at or 0) if told_until is None else told_until
-            )
+            board.known_at = max(board.known_at, min(told_until, self._api.seen_at or 0))
         if board.problem != problem:
             board.problem = problem
             board.touch()

@@ -53,7 +53,8 @@ class Mirror:
             run = partial(self.api.run, partial(self._supervisor.recovered, "api"))
             await self._supervisor.keep("api", "The connection to the API", run)
         finally:
-            await end(*self._tasks.values(), *self._ending)
+            await end(*self._tasks.values())
+            await asyncio.gather(*self._ending)
 
     def figures(
         self, range_: str, span: Span | None, pipeline: str | None, worker: str | None

@@ -16,6 +16,8 @@ from tests.graph.live import LiveServer, serving_live
 REQUEST = b"GET /quick HTTP/1.1\r\nHost: monitor\r\n"
 BODY = b"POST /reads HTTP/1.1\r\nHost: monitor\r\nContent-Length: 100\r\n\r\n"
 SECONDS = 0.3
+# Longer than the body of a request may take that waits for this one.
+BODY_SECONDS, SLOW_SECONDS = 1.0, 1.3
 
 
 def create_app() -> FastAPI:
@@ -42,7 +44,7 @@ def create_app() -> FastAPI:
 
     @app.get("/slow")
     async def slow() -> Response:
-        await asyncio.sleep(3 * SECONDS)
+        await asyncio.sleep(SLOW_SECONDS)
         return PlainTextResponse("slow")
 
     @app.get("/waits")
@@ -287,7 +289,7 @@ async def test_the_request_that_runs_hears_that_the_client_is_gone_behind_others
 
 
 async def test_a_request_that_waits_for_others_has_the_whole_time_for_its_body() -> None:
-    async with serving(body_seconds=SECONDS) as server, Stranger.of(server) as stranger:
+    async with serving(body_seconds=BODY_SECONDS) as server, Stranger.of(server) as stranger:
         stranger.say(b"GET /slow HTTP/1.1\r\nHost: monitor\r\n\r\n" + BODY)
         assert b"slow" in await stranger.answers(b"slow")
         stranger.say(bytes(100))
@@ -295,7 +297,7 @@ async def test_a_request_that_waits_for_others_has_the_whole_time_for_its_body()
 
 
 async def test_a_body_that_does_not_come_is_told_of_behind_the_answers_before_it() -> None:
-    async with serving(body_seconds=SECONDS) as server, Stranger.of(server) as stranger:
+    async with serving(body_seconds=BODY_SECONDS) as server, Stranger.of(server) as stranger:
         stranger.say(b"GET /slow HTTP/1.1\r\nHost: monitor\r\n\r\n" + BODY)
         before, _, late = (await stranger.answer()).partition(b"slow")
         assert before.startswith(b"HTTP/1.1 200 OK")

@@ -38,8 +38,7 @@ async def followed(
     following = asyncio.create_task(follow())
     with listening(list(boards), wake):
         yield wake
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    await end(following)
 
 
 async def test_a_first_page_whose_rows_all_left_is_filled_up_and_goes_on(
@@ -270,6 +269,18 @@ async def test_what_is_asked_for_anew_is_stale_while_the_api_does_not_answer(
         await until(wake, lambda: board.loads == 2 and board.freshness["state"] == "live")
 
 
+@pytest.mark.parametrize(("seen_at", "asked_at", "known_at"), [(20, 30, 20), (20, 15, 15)])
+async def test_what_is_shown_meanwhile_is_as_of_when_the_api_was_seen_or_asked(
+    seen_at: float, asked_at: float, known_at: float
+) -> None:
+    api, board = Api("http://127.0.0.1:9", TOKEN), Stirred()
+    api.seen_at = seen_at
+    board.is_loaded = board.is_followed = True
+    board.known_at = 10
+    Follower(api, board)._wait_on(asked_at)
+    assert board.known_at == known_at
+
+
 async def test_a_pipeline_that_leaves_while_it_is_asked_for_does_not_come_back(
     mirror: Mirror, reporter: Reporter
 ) -> None:
@@ -307,8 +318,7 @@ async def test_the_connection_is_no_fault_any_more_when_it_is_made_anew(
             await asyncio.sleep(0.01)
         await mirror.api.connected()
     assert mirror.health["faults"] == []
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await end(running)
 
 
 @pytest.mark.parametrize("turns", range(8))
