@@ -35,8 +35,10 @@ def literals(connection: AsyncConnection) -> Literal:
         if kind is str and "\0" not in value:
             escaped: str = value.replace("\\", backslash).replace("'", "''")
             return f"'{escaped}'"
-        if kind is int:
-            return str(value)
+        if value is None:
+            return "NULL"
+        if kind is int or kind is bool:
+            return str(int(value))
         if kind is datetime and value.tzinfo is None:
             return f"'{value.isoformat(' ')}'"
         return escape(value)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 MICROSECOND = timedelta(microseconds=1)
 # What has run for no longer than this is not in overtime, however little is usual.
@@ -27,6 +27,7 @@ class Unread(Enum):
 
 
 UNREAD: Final[Literal[Unread.UNREAD]] = Unread.UNREAD
+Details: TypeAlias = str | Unread | None
 
 
 class WorkerStatus(StrEnum):
@@ -147,7 +148,7 @@ class Process:
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
-    details: str | Unread | None
+    details: Details
     revision: int
     # With defaults, for events that a server of the release before wrote.
     recovered: bool = False
@@ -187,7 +188,7 @@ class Task:
     started_at: datetime | None
     updated_at: datetime
     ended_at: datetime | None
-    details: str | Unread | None
+    details: Details
     revision: int
     overtime: bool = False
     overtime_due_at: datetime | None = None

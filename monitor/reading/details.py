@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Column, ColumnElement, Select, bindparam, 
 
 from db import models
 from db.sizes import byte_length
-from monitor.entities import UNREAD, Process, Task, Unread
+from monitor.entities import UNREAD, Details, Process, Task
 from monitor.errors import InvalidInput
 from monitor.limits import ANSWER_DETAILS_BYTES
 from monitor.reading import rows
@@ -53,7 +53,7 @@ class Budget:
         self._left -= size
 
 
-def size_of(details: str | Unread | None) -> int:
+def size_of(details: Details) -> int:
     """Bytes of details at hand."""
     if not isinstance(details, str):
         return 0
@@ -78,7 +78,7 @@ def detailed(
     )
 
 
-def details_of(row: Sequence[Any]) -> str | Unread | None:
+def details_of(row: Sequence[Any]) -> Details:
     """The details of a row that ends with `sized`; UNREAD when they are not small."""
     size, small = row[-2:]
     if size is not None and size > SMALL_BYTES:

@@ -11,18 +11,19 @@ from sqlalchemy import Text, type_coerce
 from db import models
 from monitor.entities import (
     UNREAD,
+    Details,
     Liveness,
     Process,
     ProcessStatus,
     Task,
     TaskDefinition,
     TaskStatus,
-    Unread,
     Worker,
     fold,
 )
 from monitor.slots import LONG_AGO
 
+Row = Mapping[str, Any]
 # In the order of the entities' fields.
 WORKER = tuple(
     # As text: pipelines of many workers have the same steps, which are parsed once.
@@ -79,29 +80,36 @@ def task(row: Sequence[Any]) -> Task:
     return Task(id_, *of, name, version, position, _TASK_STATUS[status], *rest)
 
 
-def listed_process(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Process:
+def listed_process(row: Sequence[Any], details: Details = UNREAD) -> Process:
     """A row of LISTED_PROCESS columns as an entity."""
     return process([*row[:_PROCESS_DETAILS], details, *row[_PROCESS_DETAILS:]])
 
 
-def listed_task(row: Sequence[Any], details: str | Unread | None = UNREAD) -> Task:
+def listed_task(row: Sequence[Any], details: Details = UNREAD) -> Task:
     """A row of LISTED_TASK columns as an entity."""
     return task([*row[:_TASK_DETAILS], details, *row[_TASK_DETAILS:]])
 
 
-def worker_values(worker: Worker) -> Mapping[str, Any]:
+def worker_values(worker: Worker) -> Row:
     """An entity as the column values of its row."""
     return {
-        "id": worker.id,
         "name": worker.name,
         "name_folded": fold(worker.name),
         "version": worker.version,
         "pipeline_id": worker.pipeline_id,
+        "task_definitions": [[d.name, d.version] for d in worker.task_definitions],
+        "registered_at": worker.registered_at,
+        **worker_state(worker),
+    }
+
+
+def worker_state(worker: Worker) -> Row:
+    """Its id, and the values of what changes in it."""
+    return {
+        "id": worker.id,
         "liveness": worker.liveness.value,
         "liveness_reason": worker.liveness_reason,
         "sends_heartbeats": worker.sends_heartbeats,
-        "task_definitions": [[d.name, d.version] for d in worker.task_definitions],
-        "registered_at": worker.registered_at,
         "last_seen_at": worker.last_seen_at,
         "quiet_since": worker.quiet_since,
         "running": worker.running,
@@ -113,7 +121,7 @@ def worker_values(worker: Worker) -> Mapping[str, Any]:
     }
 
 
-def pipeline_values(first: Worker) -> Mapping[str, Any]:
+def pipeline_values(first: Worker) -> Row:
     """The row of the pipeline that this worker opens."""
     return {
         "id": first.pipeline_id,
@@ -127,22 +135,30 @@ def pipeline_values(first: Worker) -> Mapping[str, Any]:
     }
 
 
-def process_values(process: Process) -> dict[str, Any]:
+def process_values(process: Process) -> Row:
     """An entity as the column values of its row."""
     return {
-        "id": process.id,
         "worker_id": process.worker_id,
         "pipeline_id": process.pipeline_id,
         "version": process.version,
+        "started_at": process.started_at,
+        "details": process.details,
+        **process_state(process),
+    }
+
+
+def process_state(process: Process) -> Row:
+    """Its id, and the values of what changes in it, but for details, which may be large."""
+    return {
+        "id": process.id,
         "status": process.status.value,
         "stalled": process.stalled,
+        # Counted anew by whoever checks.
         "task_count": process.task_count,
         "ended_task_count": process.ended_task_count,
         "current_task_id": process.current_task_id,
-        "started_at": process.started_at,
         "updated_at": process.updated_at,
         "ended_at": process.ended_at,
-        "details": process.details,
         "revision": process.revision,
         "recovered": process.recovered,
         "successor_id": process.successor_id,
@@ -152,10 +168,9 @@ def process_values(process: Process) -> dict[str, Any]:
     }
 
 
-def task_values(task: Task) -> dict[str, Any]:
+def task_values(task: Task) -> Row:
     """An entity as the column values of its row."""
     return {
-        "id": task.id,
         "process_id": task.process_id,
         "worker_id": task.worker_id,
         "pipeline_id": task.pipeline_id,
@@ -163,12 +178,20 @@ def task_values(task: Task) -> dict[str, Any]:
         "name_folded": fold(task.name),
         "version": task.version,
         "position": task.position,
-        "status": task.status.value,
         "created_at": task.created_at,
+        "details": task.details,
+        **task_state(task),
+    }
+
+
+def task_state(task: Task) -> Row:
+    """Its id, and the values of what changes in it, but for details, which may be large."""
+    return {
+        "id": task.id,
+        "status": task.status.value,
         "started_at": task.started_at,
         "updated_at": task.updated_at,
         "ended_at": task.ended_at,
-        "details": task.details,
         "revision": task.revision,
         "overtime": task.overtime,
         "overtime_due_at": task.overtime_due_at,

@@ -1,6 +1,6 @@
 """What a transaction reads: the statements, and the entities that come of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, null, select
 
 from db import models
-from monitor.entities import Failure, Process, Task, Worker
+from monitor.entities import Details, Failure, Process, Task, Worker
 from monitor.reading import rows
-from monitor.reading.details import SMALL_BYTES, sized
+from monitor.reading.details import sized
 
 # Built once: SQLAlchemy then finds their compiled form without looking at their parts.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -88,9 +88,7 @@ class Loaded:
     failures: dict[str, Failure] = field(default_factory=dict)
     moments: dict[str, str] = field(default_factory=dict)
 
-    def large_details(self) -> Iterator[tuple[str, str]]:
-        """Ids and details of what has details that are not small."""
+    def details(self) -> dict[str, Details]:
+        """Of all that is here, by id; None of workers."""
         runs: Iterable[Process | Task] = chain(self.processes.values(), self.tasks.values())
-        for run in runs:
-            if isinstance(run.details, str) and len(run.details) > SMALL_BYTES:
-                yield run.id, run.details
+        return {**dict.fromkeys(self.workers), **{run.id: run.details for run in runs}}

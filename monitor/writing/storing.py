@@ -1,12 +1,13 @@
-"""What a transaction changed, written together: one statement per table.
+"""What a transaction changed, written together: one statement per table for what is new, and one
+for what was there, which has only what can be different.
 
-Large details that did not change stay where they are: what has them is a statement of its own.
+Details that did not change stay where they are: they may be large.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Table, bindparam, delete, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import models
 from db.upserts import upsert
 from db.writes import Write, write_all
-from monitor.entities import Process, Task, Worker
+from monitor.entities import Details, Process, Task, Worker
 from monitor.events import Event, encode_events
 from monitor.reading import rows
 from monitor.writing.tally import (
@@ -29,18 +30,22 @@ from monitor.writing.tally import (
 # MariaDB takes statements of 16 MiB by default, in which escaping may double a text. Entities that
 # change little may be large, so this cannot be bounded by the reports that come in.
 EVENTS_BYTES = 4 * 1024 * 1024
+R = TypeVar("R", Process, Task)
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _REMOVE_TASKS = delete(models.tasks).where(models.tasks.c.process_id.in_(_IDS))
 _REMOVE_PROCESSES = delete(models.processes).where(models.processes.c.id.in_(_IDS))
 _ADD_EVENTS = insert(models.outbox)
 _ADD_PIPELINES = insert(models.pipelines)
+_ADD_WORKERS = insert(models.workers)
+_ADD_PROCESSES = insert(models.processes)
+_ADD_TASKS = insert(models.tasks)
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """New states, in the order of their ids; ids of processes that go, with their tasks.
 
-    `detailed`: ids of those whose details are stored already.
+    `loaded`: what was there, by id, and its details; None for workers.
     `pipelines`: the first workers of those that are new. Two server processes may add one at the
     same moment: the database refuses one, whose batch runs again and finds it there.
     """
@@ -49,7 +54,7 @@ class Changes:
     workers: Sequence[Worker]
     processes: Sequence[Process]
     tasks: Sequence[Task]
-    detailed: Collection[str]
+    loaded: Mapping[str, Details]
     removed: Sequence[str]
     tally: Tally
     events: Sequence[Event]
@@ -57,18 +62,20 @@ class Changes:
 
 async def store(connection: AsyncConnection, changes: Changes, also: Iterable[Write]) -> None:
     """Writes the changes, their events into the outbox, and then what else there is."""
-    dialect = connection.dialect.name
+    dialect, loaded = connection.dialect.name, changes.loaded
     pipelines = sorted(map(rows.pipeline_values, changes.pipelines), key=itemgetter("id"))
-    workers = [*map(rows.worker_values, changes.workers)]
-    processes = map(rows.process_values, changes.processes)
-    tasks = map(rows.task_values, changes.tasks)
+    new = [worker for worker in changes.workers if worker.id not in loaded]
+    seen = [worker for worker in changes.workers if worker.id in loaded]
     removed = [{"ids": sorted(changes.removed)}] if changes.removed else []
     events = encode_in_parts(changes.events) if changes.events else ()
     writes: list[Write] = [
         (_ADD_PIPELINES, pipelines),
-        (upsert(models.workers, dialect), workers),
-        *_write_runs(models.processes, dialect, processes, changes.detailed),
-        *_write_runs(models.tasks, dialect, tasks, changes.detailed),
+        (_ADD_WORKERS, [*map(rows.worker_values, new)]),
+        *_overwrite(models.workers, dialect, [*map(rows.worker_state, seen)]),
+        (_ADD_PROCESSES, [rows.process_values(p) for p in changes.processes if p.id not in loaded]),
+        *_overwrite_runs(models.processes, dialect, changes.processes, loaded, rows.process_state),
+        (_ADD_TASKS, [rows.task_values(task) for task in changes.tasks if task.id not in loaded]),
+        *_overwrite_runs(models.tasks, dialect, changes.tasks, loaded, rows.task_state),
         (_REMOVE_TASKS, removed),
         (_REMOVE_PROCESSES, removed),
         *_write_tally(changes.tally, dialect),
@@ -78,18 +85,28 @@ async def store(connection: AsyncConnection, changes: Changes, also: Iterable[Wr
     await write_all(connection, writes)
 
 
-def _write_runs(
-    table: Table, dialect: str, values: Iterable[dict[str, Any]], detailed: Collection[str]
+def _overwrite_runs(
+    table: Table,
+    dialect: str,
+    runs: Iterable[R],
+    loaded: Mapping[str, Details],
+    state: Callable[[R], rows.Row],
 ) -> Iterator[Write]:
-    whole, rest = [], []
-    for row in values:
-        if row["id"] in detailed:
-            del row["details"]
-            rest.append(row)
-        else:
-            whole.append(row)
-    yield upsert(table, dialect), whole
-    yield upsert(table, dialect, keep=("details",)), rest
+    same, different = [], []
+    for run in runs:
+        if run.id in loaded:
+            if run.details == loaded[run.id]:
+                same.append(state(run))
+            else:
+                different.append({**state(run), "details": run.details})
+    yield from _overwrite(table, dialect, same)
+    yield from _overwrite(table, dialect, different)
+
+
+def _overwrite(table: Table, dialect: str, states: Sequence[rows.Row]) -> Iterator[Write]:
+    """Of rows that are there, and locked."""
+    if states:
+        yield upsert(table, dialect, only=frozenset(states[0])), states
 
 
 def _write_tally(tally: Tally, dialect: str) -> Iterator[Write]:

@@ -4,14 +4,14 @@ Everything the operations of a batch need is loaded before they run (`loading`),
 changed is written afterwards (`storing`). Operations in between are plain functions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.writes import Write
-from monitor.entities import Entity, Liveness, Process, Task, Worker, evolve
+from monitor.entities import Details, Entity, Liveness, Process, Task, Worker, evolve
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
 from monitor.writing.audit import Audit
@@ -42,8 +42,8 @@ class Transaction:
         self._connection = connection
         self._memory = memory
         self._held = Loaded()
-        # Large details as they are stored, by id.
-        self._stored: dict[str, str] = {}
+        # What was there, and its details.
+        self._loaded: Mapping[str, Details] = {}
         self._changed: dict[str, None] = {}
         self._pipelines: list[Worker] = []
         self._removed: list[str] = []
@@ -252,7 +252,7 @@ class Transaction:
         """
         self._held = await load(self._connection, needs, memory=self._memory, now=self.now)
         self.failures.held = self._held
-        self._stored = dict(self._held.large_details())
+        self._loaded = self._held.details()
 
     async def store(self, also: Sequence[Write] = (), *, silently: bool = False) -> bool:
         """Writes what changed, the events into the outbox, and behind them what is given.
@@ -268,7 +268,7 @@ class Transaction:
                 held.processes[id_] for id_ in sorted(held.processes.keys() & changed.keys())
             ],
             tasks=[held.tasks[id_] for id_ in sorted(held.tasks.keys() & changed.keys())],
-            detailed=self._detailed(),
+            loaded=self._loaded,
             removed=self._removed,
             tally=self._tally,
             events=events,
@@ -277,12 +277,6 @@ class Transaction:
         await store(self._connection, changes, [*failures, *self.audit.writes(), *also])
         await self.failures.store_changes(self._connection)
         return bool(events)
-
-    def _detailed(self) -> set[str]:
-        """Ids of what has large details, and had the same when it was loaded."""
-        if not self._stored:
-            return set()
-        return {id_ for id_, now in self._held.large_details() if now == self._stored.get(id_)}
 
     def remember(self) -> None:
         """After the commit: what later transactions need not read or write again."""
