@@ -24,8 +24,9 @@ def upsert(
     Columns named in `add` are added to what is there instead (counters); of those in `latest` the
     greater value stays. What the database derives is left to it.
 
-    `only`: for rows that are there for certain, of which no more than these columns are given, and
-    overwritten. An INSERT has to have something for the others: it gets there in no case.
+    `only`: for rows that are there for certain, since they are locked, of which no more than these
+    columns are given, and overwritten. An INSERT has to have something for the others: it gets
+    there in no case.
     """
     keys = {column.name for column in table.primary_key}
     greater = func.max if dialect == "sqlite" else func.greatest

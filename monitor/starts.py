@@ -92,10 +92,13 @@ def task_meant(tx: Transaction, task: Task, status: TaskStatus) -> Task:
 
 
 def _recover(tx: Transaction, process: Process) -> Process:
-    """The process whose start was lost after this one."""
+    """The process whose start was lost after this one.
+
+    One that waits since before this one is of another start that got lost.
+    """
     waiting = [p for p in tx.running_processes(process.worker_id) if not p.reported]
-    if waiting:
-        newest = max(waiting, key=lambda p: (p.started_at, p.id))
+    newest = max([*waiting, process], key=lambda p: (p.started_at, p.id))
+    if newest is not process:
         successor = tx.update(evolve(newest, recovered=True))
     else:
         successor, _ = open_process(tx, tx.worker(process.worker_id), recovered=True)

@@ -1,6 +1,6 @@
 """Between table rows and entities: the columns to select, and both directions of conversion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Text, type_coerce
 
 from db import models
+from db.writes import Row
 from monitor.entities import (
     UNREAD,
     Details,
@@ -23,7 +24,6 @@ from monitor.entities import (
 )
 from monitor.slots import LONG_AGO
 
-Row = Mapping[str, Any]
 # In the order of the entities' fields.
 WORKER = tuple(
     # As text: pipelines of many workers have the same steps, which are parsed once.
@@ -153,7 +153,7 @@ def process_state(process: Process) -> Row:
         "id": process.id,
         "status": process.status.value,
         "stalled": process.stalled,
-        # Counted anew by whoever checks.
+        # Different only when it is repaired.
         "task_count": process.task_count,
         "ended_task_count": process.ended_task_count,
         "current_task_id": process.current_task_id,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
 from db.upserts import upsert
-from db.writes import Write, write_all
+from db.writes import Row, Write, write_all
 from monitor.entities import Details, Process, Task, Worker
 from monitor.events import Event, encode_events
 from monitor.reading import rows
@@ -90,7 +90,7 @@ def _overwrite_runs(
     dialect: str,
     runs: Iterable[R],
     loaded: Mapping[str, Details],
-    state: Callable[[R], rows.Row],
+    state: Callable[[R], Row],
 ) -> Iterator[Write]:
     same, different = [], []
     for run in runs:
@@ -103,7 +103,7 @@ def _overwrite_runs(
     yield from _overwrite(table, dialect, different)
 
 
-def _overwrite(table: Table, dialect: str, states: Sequence[rows.Row]) -> Iterator[Write]:
+def _overwrite(table: Table, dialect: str, states: Sequence[Row]) -> Iterator[Write]:
     """Of rows that are there, and locked."""
     if states:
         yield upsert(table, dialect, only=frozenset(states[0])), states

@@ -33,8 +33,9 @@ async def load_successors(
     followed = {p.id for p in processes if _runs(loaded, p.successor_id)}
     concerned = [task for task in loaded.tasks.values() if task.process_id in over]
     meant = {task.id for task in concerned if task.process_id in followed}
+    # In place of those without details that a removal brought.
     for row in await fetch_rows(connection, statements.TASKS_IN_SUCCESSORS, meant):
-        loaded.tasks.setdefault(row[0], rows.task(row))
+        loaded.tasks[row[0]] = rows.task(row)
     orphaned = {
         task.process_id
         for task in concerned

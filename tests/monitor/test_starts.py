@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import select
 
+from db import models
 from db.session import Database
 from monitor.entities import Process, ProcessStatus, Task, TaskStatus
 from monitor.errors import TaskNotFound
-from monitor.processes import end_process, remove_processes, start_process
+from monitor.processes import end_process, remove_processes, start_process, take_back_process
 from monitor.reading.filters import ProcessFilter
 from monitor.reading.pages import Direction, Order, PageRequest
 from monitor.reading.reads import PROCESSES, TASKS, WORKERS, find_by_id, list_page
@@ -250,3 +252,38 @@ async def test_another_replica_knows_what_the_old_ids_mean(
     ended = await end(other, old)
 
     assert told.process_id == ended.id == started.process_id
+
+
+async def test_what_is_begun_anew_beside_a_start_that_is_taken_back_loses_what_was_said(
+    database: Database, transactions: Transactions
+) -> None:
+    worker = await register(transactions)
+    _, (old, _) = await whole_run(transactions, worker.id)
+    successor, _ = await transactions.run(start_process, worker_id=worker.id)
+    await tell(transactions, old, TaskStatus.RUNNING)
+    failed = await transactions.run(
+        update_task, task_id=old.id, status=TaskStatus.ERROR, details="a first try failed"
+    )
+    assert failed.process_id == successor.id
+    commits = transactions.commits
+    _, begun = await asyncio.gather(
+        transactions.run(take_back_process, process_id=successor.id),
+        tell(transactions, old, TaskStatus.RUNNING),
+    )
+    assert transactions.commits == commits + 1
+    assert begun.details is None
+    async with database.reading() as connection:
+        of_it = select(models.tasks.c.details).where(models.tasks.c.id == begun.id)
+        assert await connection.scalar(of_it) is None
+
+
+async def test_a_process_that_was_opened_before_the_one_that_ended_is_not_taken_for_the_lost_one(
+    database: Database, transactions: Transactions
+) -> None:
+    worker = await register(transactions)
+    unknown, _ = await transactions.run(start_process, worker_id=worker.id)
+    old, (task, _) = await whole_run(transactions, worker.id)
+    started = await tell(transactions, task, TaskStatus.RUNNING)
+    first, second, third = await processes_of(database, worker.id)
+    assert (first.id, second.id, third.id) == (unknown.id, old.id, started.process_id)
+    assert (first.reported, first.recovered, third.recovered) == (False, False, True)

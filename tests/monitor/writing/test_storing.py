@@ -13,6 +13,7 @@ from db import models
 from db.lookups import fetch_rows
 from db.session import Database
 from db.upserts import upsert
+from db.writes import Row
 from monitor.entities import Process, Task, TaskStatus
 from monitor.processes import start_process
 from monitor.reading import rows
@@ -129,7 +130,7 @@ async def test_what_is_not_there_is_not_made_up(database: Database) -> None:
     worker = a_worker()
     process = a_process(worker)
     task = a_task(process)
-    states: list[tuple[Any, rows.Row]] = [
+    states: list[tuple[Any, Row]] = [
         (models.processes, rows.process_state(process)),
         (models.tasks, rows.task_state(task)),
     ]
