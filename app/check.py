@@ -5,6 +5,7 @@ import sys
 
 from app.progress import Progress
 from app.settings import Settings
+from db.migrate import migrate
 from db.session import Database
 from monitor.upkeep.counters import Difference, check_watched
 
@@ -31,12 +32,13 @@ class _Report:
 def run_check(settings: Settings, *, repair: bool) -> int:
     """Checks the configured database; the exit status: 1 when something differs still.
 
-    Raises DatabaseUnavailable.
+    Raises DatabaseUnavailable, MigrationFailed.
     """
 
     async def run() -> int:
         database = Database(settings.resolved_database_url)
         try:
+            await migrate(database)
             await check_watched(database, report, repair=repair)
         finally:
             await database.close()

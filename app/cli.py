@@ -19,6 +19,7 @@ from app.seeding import run_seeding
 from app.server import serve, serving_options
 from app.settings import (
     MAX_DAYS,
+    MAX_PROCESSES,
     Settings,
     SettingsError,
     ensure_token,
@@ -254,8 +255,10 @@ def _export_schema(_: Settings, __: argparse.Namespace) -> int:
 def _purge(settings: Settings, options: argparse.Namespace) -> int:
     days = settings.retention_days if options.days is None else options.days
     processes = settings.retention_processes if options.processes is None else options.processes
-    if not (days is None or 0 < days <= MAX_DAYS) or not (processes is None or processes >= 1):
-        raise SettingsError(f"--days: above 0, up to {MAX_DAYS}; --processes: at least 1.")
+    if days is not None and not 0 < days <= MAX_DAYS:
+        raise SettingsError(f"--days: above 0, up to {MAX_DAYS}.")
+    if processes is not None and not 1 <= processes <= MAX_PROCESSES:
+        raise SettingsError(f"--processes: at least 1, up to {MAX_PROCESSES}.")
     policy = Policy(days, processes)
     if not policy.removes_anything and not options.compact:
         raise SettingsError(

@@ -36,8 +36,12 @@ def _data_dir() -> Path:
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # A century; no calendar reaches back for much more.
 MAX_DAYS = 36_500
+MAX_SECONDS = MAX_DAYS * 86_400
+# More than any database holds.
+MAX_PROCESSES = 10**12
 # Guesses are slowed down by address, but there may be many addresses and years of time.
 STRONG_PASSWORD_LENGTH = 12
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 Tokens = Annotated[list[str], NoDecode]
 # What names a database of MariaDB's only together. Not the password: a user may have none (one that
 # is forgotten, MariaDB asks for), and the `.env` of containers, which `make run` reads, too, has it
@@ -63,13 +67,15 @@ class Settings(BaseSettings):
     backend: str = "127.0.0.1:8418"
 
     data_dir: Path = Field(default_factory=_data_dir, alias="MONITOR_DATA_DIR")
-    offline_after_seconds: float = Field(30, gt=0, alias="MONITOR_OFFLINE_AFTER_SECONDS")
-    silent_step_seconds: float = Field(900, gt=0, alias="MONITOR_SILENT_STEP_SECONDS")
-    request_timeout_seconds: float = Field(10, gt=0, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
+    offline_after_seconds: Seconds = Field(30, alias="MONITOR_OFFLINE_AFTER_SECONDS")
+    silent_step_seconds: Seconds = Field(900, alias="MONITOR_SILENT_STEP_SECONDS")
+    request_timeout_seconds: Seconds = Field(10, alias="MONITOR_REQUEST_TIMEOUT_SECONDS")
     feed_length: int = Field(100_000, ge=100, alias="MONITOR_FEED_LENGTH")
     feed_bytes: int = Field(FEED_BYTES, ge=2 * TURN_BYTES, alias="MONITOR_FEED_BYTES")
     retention_days: float | None = Field(None, gt=0, le=MAX_DAYS, alias="MONITOR_RETENTION_DAYS")
-    retention_processes: int | None = Field(None, ge=1, alias="MONITOR_RETENTION_PROCESSES")
+    retention_processes: int | None = Field(
+        None, ge=1, le=MAX_PROCESSES, alias="MONITOR_RETENTION_PROCESSES"
+    )
     archive_after_days: float = Field(7, ge=0, le=MAX_DAYS, alias="MONITOR_ARCHIVE_AFTER_DAYS")
     audit_days: float = Field(90, ge=0, le=MAX_DAYS, alias="MONITOR_AUDIT_DAYS")
     failure_days: float = Field(90, ge=0, le=MAX_DAYS, alias="MONITOR_FAILURE_DAYS")
@@ -96,6 +102,15 @@ class Settings(BaseSettings):
         for name in value:
             if "/" in name or ":" in name:
                 raise ValueError(f"{name!r}: give names alone, without https:// and port")
+        return value
+
+    @field_validator("backend")
+    @classmethod
+    def _check_backend(cls, value: str) -> str:
+        parts = urlsplit(base_url(value))
+        # `port` raises ValueError for one that is none.
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("must be host:port, or a URL: http://host:port")
         return value
 
     @field_validator("redis_url")

@@ -7,6 +7,7 @@ from monitor.acts import summary_of_end
 from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, Worker, evolve
 from monitor.errors import Conflict, InvalidInput
 from monitor.limits import check_details
+from monitor.silence import NOTHING_RUNS
 from monitor.starts import open_process, process_meant
 from monitor.writing.loading import Needs
 from monitor.writing.operation import Call, operation
@@ -118,6 +119,9 @@ def end_stalled_process(
 ) -> Process:
     """Ends a process that nobody goes on with, and never its successor: who asks has seen it stall.
 
+    It is no sign of life of its worker. One that is not held to heartbeats is FINISHED when that
+    was the last of what it had running.
+
     Raises ProcessNotFound, Conflict when it is not stalled by now, InvalidInput as `end_process`.
     """
     _check_end(status, details)
@@ -126,9 +130,11 @@ def end_stalled_process(
         raise Conflict(f"The process is not stalled: it has ended, as {process.status}")
     if not process.stalled:
         raise Conflict("The process is not stalled: its worker is alive")
-    if tx.worker(process.worker_id).running == 1:
-        tx.see(process.worker_id)  # and FINISHED in a while; of others that it has nobody heard
-    return _end(tx, tx.process(process_id), status, details)
+    process = _end(tx, process, status, details)
+    worker = tx.worker(process.worker_id)
+    if not worker.running and not worker.sends_heartbeats:
+        tx.mark_finished(worker, NOTHING_RUNS)
+    return process
 
 
 @operation(

@@ -5,6 +5,9 @@ from datetime import datetime
 from monitor.entities import Worker
 from monitor.words import in_words
 
+# What is said of one that is FINISHED.
+NOTHING_RUNS = "nothing of it runs"
+
 
 def explain(worker: Worker, now: datetime) -> str:
     """One sentence: `silent for 41 s; step train usually takes up to 75 s`."""

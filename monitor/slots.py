@@ -19,8 +19,8 @@ HOURS_KEPT = timedelta(days=8)
 
 def slot_start(at: datetime, slot_seconds: int) -> datetime:
     """The start of the slot that `at` lies in."""
-    seconds = int(at.timestamp())
-    return datetime.fromtimestamp(seconds - seconds % slot_seconds, UTC)
+    since = at - LONG_AGO
+    return LONG_AGO + (since - since % timedelta(seconds=slot_seconds))
 
 
 def oldest_hours(now: datetime) -> datetime:

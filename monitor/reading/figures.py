@@ -95,7 +95,7 @@ async def list_activity(
     kind = "pipeline" if worker_id is None else "worker"
     if slot_seconds < 1 or (slot_seconds > _MINUTE and slot_seconds % _MINUTE):
         raise InvalidInput("slotSeconds", "must be from 1 to 60 or a multiple of 60")
-    slots = slots_between(since, until or datetime.now(UTC), slot_seconds)
+    slots = slots_between(since, until, slot_seconds)
     if subject_id is not None and kind_of(subject_id) != kind:
         sums = {}  # the id of nothing
     elif slot_seconds % _MINUTE:

@@ -48,7 +48,6 @@ async def find_occurrences(
     """
     if slot_seconds < HOUR_SECONDS or slot_seconds % HOUR_SECONDS:
         raise InvalidInput("slotSeconds", "must be a multiple of 3600")
-    until = until or datetime.now(UTC)
     slots = slots_between(since, until, slot_seconds, MAX_OCCURRENCE_SLOTS)
     statement = occurrences_statement(
         slots.first, slots.end, slot_seconds, sqlite=database.is_sqlite

@@ -165,7 +165,7 @@ async def find_runtimes_by_slot(
     """
     if slot_seconds < HOUR_SECONDS or slot_seconds % HOUR_SECONDS:
         raise InvalidInput("slotSeconds", f"must be a multiple of {HOUR_SECONDS}")
-    slots = slots_between(since, until or datetime.now(UTC), slot_seconds)
+    slots = slots_between(since, until, slot_seconds)
     slot = start_of_slot(_durations.slot_at, slot_seconds, sqlite=database.is_sqlite)
     statement = _of_processes(slot).where(_durations.slot_at < _UNTIL)
     values = {"ids": sorted(pipeline_ids), "since": slots.first, "until": slots.end}

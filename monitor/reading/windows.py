@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -43,15 +43,18 @@ class Slots:
 
 
 def slots_between(
-    since: datetime, until: datetime, slot_seconds: int, most: int = MAX_SLOTS
+    since: datetime, until: datetime | None, slot_seconds: int, most: int = MAX_SLOTS
 ) -> Slots:
-    """From the slot that `since` lies in to the last that begins before `until`.
+    """From the slot that `since` lies in to the last that begins before `until` (now).
 
     They begin at multiples of their length since the Unix epoch. Raises InvalidInput for more of
-    them than `most`, or `until` before `since`.
+    them than `most`, or an end before `since`.
     """
-    if until < since:
+    if until is not None and until < since:
         raise InvalidInput("until", "lies before since")
+    until = until or datetime.now(UTC)
+    if until < since:
+        raise InvalidInput("since", "lies in the future")
     try:
         first = slot_start(since, slot_seconds)
         count = -((first - until) // timedelta(seconds=slot_seconds))

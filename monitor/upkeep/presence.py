@@ -23,6 +23,7 @@ from monitor.reading.asking import reading
 from monitor.reading.histograms import Step
 from monitor.reading.statistics import Runtimes
 from monitor.reading.usual import Usual
+from monitor.silence import NOTHING_RUNS
 from monitor.words import in_words
 from monitor.workers import Silence, judge_silence
 from monitor.writing.transactions import Transactions
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 LOOK_INTERVAL = timedelta(seconds=1)
 # Without a look for this long, the monitor was down or blind: nobody's silence counts from before.
 BLIND_AFTER = timedelta(seconds=5)
+# Noted so far ahead is no replica's clock that is a little fast, but a clock that was set back.
+MOST_AHEAD = timedelta(minutes=1)
 # A step locks so many of them; a report waits for it for some 30 ms at most.
 BATCH_WORKERS = 200
 # A step may take so many times what nearly all of its runs took.
@@ -125,7 +128,7 @@ class Presence:
             if row.sends_heartbeats:
                 allowed, reason = self._limit, "it used to send heartbeats"
             elif not row.running:
-                allowed, reason = self._limit, "nothing of it runs"
+                allowed, reason = self._limit, NOTHING_RUNS
             else:
                 allowed, reason = self._allow(steps.get(row.id, []), known)
             since = max(row.last_seen_at, watching_since)
@@ -171,9 +174,10 @@ class Presence:
                     await connection.execute(insert(table), [values])
                 return now
             watching_since: datetime = row.watching_since
-            if now - row.last_look_at > BLIND_AFTER:
+            was_set_back = max(row.last_look_at, watching_since) > now + MOST_AHEAD
+            if was_set_back or now - row.last_look_at > BLIND_AFTER:
                 watching_since = now
-            if now - row.last_look_at >= LOOK_INTERVAL / 2:
+            if was_set_back or now - row.last_look_at >= LOOK_INTERVAL / 2:
                 # Compare and set: a replica that was slower must not undo what is newer.
                 await connection.execute(
                     update(table)

@@ -27,6 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import models
 from db.instants import microseconds_between, unix_seconds
 from monitor.ids import kind_of
+from monitor.reading.windows import MINUTES_KEPT
+from monitor.slots import HOUR_SECONDS, REMOVED_SHARD
 
 K = TypeVar("K")
 
@@ -161,13 +163,21 @@ async def _compare_slots(
     sqlite = connection.dialect.name == "sqlite"
     activity, process = models.activity.c, models.processes.c
     names = ACTIVITY_COUNTERS
-    # Minutes are forgotten some day; what began before the oldest is counted by the hour only.
+    # Minutes are forgotten some day; what began before the oldest is counted by the hour only. What
+    # is removed later is noted in minutes that were forgotten, too.
     first = (
-        select(func.min(activity.slot_at))
-        .where(activity.subject_id == "", activity.slot_seconds == slot_seconds)
+        select(activity.slot_at)
+        .where(
+            activity.subject_id == "",
+            activity.slot_seconds == slot_seconds,
+            activity.shard != REMOVED_SHARD,
+        )
+        .order_by(activity.slot_at)
+        .limit(1)
         .scalar_subquery()
     )
-    oldest = func.coalesce(first, literal(_EPOCH, models.UtcDateTime))
+    since = _EPOCH if slot_seconds >= HOUR_SECONDS else datetime.now(UTC) - MINUTES_KEPT
+    oldest = func.coalesce(first, literal(since, models.UtcDateTime))
 
     def slot(instant: ColumnElement[Any]) -> ColumnElement[int]:
         seconds = unix_seconds(instant, sqlite=sqlite)

@@ -178,6 +178,12 @@ class Transaction:
             self.mark_stalled(worker.id, stalled=True)
         return self.update(evolve(worker, liveness=liveness, liveness_reason=reason))
 
+    def mark_finished(self, worker: Worker, reason: str) -> Worker:
+        """A LOST worker of which nothing is waited for any more becomes FINISHED."""
+        if not worker.archived:
+            self.count(worker.pipeline_id, workers_lost=-1, workers_finished=1)
+        return self.update(evolve(worker, liveness=Liveness.FINISHED, liveness_reason=reason))
+
     def archive(self, worker: Worker) -> Worker:
         """Takes a worker that is not ALIVE out of lists and figures."""
         self.count(worker.pipeline_id, **{_COUNTERS[worker.liveness]: -1})

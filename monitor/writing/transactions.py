@@ -207,8 +207,7 @@ class Transactions:
             # One of them has a defect; alone, it harms nobody else.
             self._alone = len(batch)
             return
-        backoff = min(MAX_BACKOFF_SECONDS, 0.01 * 2**self._failures)
-        await asyncio.sleep(random.uniform(0, backoff))
+        await asyncio.sleep(random.uniform(0, most_backoff(self._failures)))
 
     async def _commit(self, batch: Sequence[Job]) -> list[Any]:
         loop = asyncio.get_running_loop()
@@ -256,6 +255,12 @@ class Transactions:
                 await asyncio.sleep(UNDO_SECONDS)
             else:
                 return
+
+
+def most_backoff(failures: int) -> float:
+    """How long to wait at most after so many failures in a row, in seconds."""
+    doublings = min(failures, 10)  # of thousands there is no float
+    return min(MAX_BACKOFF_SECONDS, 0.01 * 2.0**doublings)
 
 
 class _NotCommitted(DatabaseUnavailable):

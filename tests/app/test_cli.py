@@ -242,6 +242,14 @@ def test_migrating_makes_the_tables_and_checking_finds_them_right(tmp_path: Path
     assert (done.returncode, done.stdout) == (0, "0 differences\n")
 
 
+def test_checking_what_is_no_database_is_refused_and_what_is_empty_is_right(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("no database " * 1000)
+    assert_refused(run(tmp_path, "check", DATABASE_URL=f"sqlite:///{file}"), "not a database")
+    done = run(tmp_path, "check")
+    assert (done.returncode, done.stdout) == (0, "0 differences\n")
+
+
 def test_purging_says_what_it_would_do_and_then_does_it(tmp_path: Path) -> None:
     # One each 2.4 hours; the limit lies between two, however long the commands take.
     assert run(tmp_path, "demo", "--seed-processes", "300").returncode == 0
@@ -275,4 +283,5 @@ def test_purging_by_nothing_is_refused(tmp_path: Path) -> None:
     assert_refused(run(tmp_path, "purge"), "MONITOR_RETENTION_DAYS", "--processes")
     for days in ("0", "-1", "nan", "1e9"):
         assert_refused(run(tmp_path, "purge", "--days", days), "--days: above 0")
-    assert_refused(run(tmp_path, "purge", "--processes", "0"), "--processes: at least 1")
+    for processes in ("0", "9" * 20):
+        assert_refused(run(tmp_path, "purge", "--processes", processes), "--processes: at least 1")

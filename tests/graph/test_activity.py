@@ -229,3 +229,11 @@ async def test_times_that_cannot_be_are_refused(
     client: Client, since: object, until: str | None
 ) -> None:
     assert await refusal(client, since=since, until=until, slot=60) == "BAD_USER_INPUT"
+
+
+async def test_a_window_that_begins_in_the_future_is_refused_by_the_name_of_what_was_given(
+    client: Client,
+) -> None:
+    with pytest.raises(GraphQLErrors) as refused:
+        await client.graphql('{ activity(since: "2999-01-01T00:00:00Z") { at } }')
+    assert refused.value.messages == ["since: lies in the future"]

@@ -1,5 +1,6 @@
 """Ending what nobody goes on with: only while it is so, and only that."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from monitor.processes import end_process, start_process
 from monitor.tasks import update_task
 from monitor.upkeep.counters import check_counters
 from monitor.workers import record_heartbeat
+from monitor.writing.loading import Memory, Needs
+from monitor.writing.transaction import Transaction
 from monitor.writing.transactions import Transactions
 from tests.client import Client, GraphQLErrors
 from tests.monitor.reports import register, replica
@@ -45,6 +48,11 @@ async def end(client: Client, process_id: str, key: str | None = None, **more: A
     return (await client.graphql(END, input=asked | more, key=key))["endProcess"]
 
 
+async def worker_as_told(client: Client, worker_id: str) -> Any:
+    query = f'{{ worker(id: "{worker_id}") {{ liveness livenessReason lastSeenAt }} }}'
+    return (await client.graphql(query))["worker"]
+
+
 async def refusal(client: Client, process_id: str, **more: Any) -> tuple[str, str]:
     with pytest.raises(GraphQLErrors) as refused:
         await end(client, process_id, **more)
@@ -72,8 +80,48 @@ async def test_others_of_the_same_worker_stall_until_they_are_ended_too(
     )
     [second] = listed["processes"]["edges"]
     await end(client, second["node"]["id"])
-    # And FINISHED when its silence passes the limit.
-    assert await client.graphql(liveness) == {"worker": {"liveness": "ALIVE"}}
+    assert await client.graphql(liveness) == {"worker": {"liveness": "FINISHED"}}
+    assert await check_counters(database, repair=False) == []
+
+
+async def test_it_is_no_sign_of_life(
+    client: Client, database: Database, transactions: Transactions
+) -> None:
+    process_id, worker_id = await stalled_process(database, transactions)
+    seen = await worker_as_told(client, worker_id)
+    await end(client, process_id)
+    ended = await worker_as_told(client, worker_id)
+    assert (seen["liveness"], ended["liveness"]) == ("LOST", "FINISHED")
+    assert ended["livenessReason"].endswith("nothing of it runs")
+    assert ended["lastSeenAt"] == seen["lastSeenAt"]
+    assert await check_counters(database, repair=False) == []
+
+
+async def test_a_worker_that_used_to_send_heartbeats_stays_lost(
+    client: Client, database: Database, transactions: Transactions
+) -> None:
+    worker = await register(transactions)
+    await transactions.run(record_heartbeat, worker_id=worker.id)
+    process, _ = await transactions.run(start_process, worker_id=worker.id)
+    await judge_silent(database, transactions, worker.id)
+    await end(client, process.id)
+    assert (await worker_as_told(client, worker.id))["liveness"] == "LOST"
+
+
+async def test_a_worker_that_was_archived_stays_out_of_lists_and_counts(
+    client: Client, database: Database, transactions: Transactions
+) -> None:
+    process_id, worker_id = await stalled_process(database, transactions)
+    async with database.writing() as connection:
+        tx = Transaction(connection, memory=Memory(), shard=0, now=datetime.now(UTC))
+        await tx.load([Needs(workers=(worker_id,))])
+        tx.archive(tx.worker(worker_id))
+        await tx.store()
+    await end(client, process_id)
+    assert await client.graphql("{ workers { edges { cursor } } summary { workersOffline } }") == {
+        "workers": {"edges": []},
+        "summary": {"workersOffline": 0},
+    }
     assert await check_counters(database, repair=False) == []
 
 

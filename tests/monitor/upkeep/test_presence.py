@@ -177,6 +177,20 @@ async def test_a_worker_that_reports_after_the_monitor_was_down_stays_online(
     assert await statuses(database, silent, alive) == ["OFFLINE", "ONLINE"]
 
 
+async def test_silence_counts_again_when_a_clock_that_was_ahead_is_set_right(
+    database: Database,
+) -> None:
+    worker = await register(replica(database))
+    now = worker.last_seen_at
+    await watch_since(database, now - SECOND, last_look_at=now)
+    looking = watcher(database)
+    await looking.look(now + timedelta(days=1))
+    assert await statuses(database, worker) == ["ONLINE"]
+    for seconds in range(0, 40, 4):
+        await looking.look(now + seconds * SECOND)
+    assert await statuses(database, worker) == ["OFFLINE"]
+
+
 async def test_a_first_start_gives_everybody_the_whole_limit(database: Database) -> None:
     worker = await register(replica(database))
     now = await make_silent(database, worker.id, ago=timedelta(hours=1))

@@ -201,6 +201,16 @@ async def test_minutes_of_days_that_are_gone_are_forgotten_and_hours_are_not(
     assert await check_counters(database, repair=False) == []
 
 
+async def test_what_is_removed_from_minutes_that_were_forgotten_is_no_difference(
+    database: Database, transactions: Transactions
+) -> None:
+    await seed_history(database, processes=200, workers=2, random=Random(5))
+    now = datetime.now(UTC)
+    await forget_minutes(database, now - timedelta(days=5))
+    assert await purged(database, transactions, Policy(days=10), now)
+    assert await check_counters(database, repair=False) == []
+
+
 async def test_space_comes_back(database: Database, transactions: Transactions) -> None:
     if not database.is_sqlite:
         await compact(database)  # how much MariaDB gives back is its own affair

@@ -21,6 +21,7 @@ from monitor.writing.loading import Needs
 from monitor.writing.operation import Operation, operation
 from monitor.writing.queue import QUEUE_OPERATIONS
 from monitor.writing.transaction import Transaction
+from monitor.writing.transactions import most_backoff
 from tests.monitor.reports import count_rows, events_of, register, replica, revisions_of
 
 MEBIBYTE = 1024 * 1024
@@ -234,3 +235,8 @@ async def test_events_of_one_entity_stand_in_the_outbox_by_revision_from_the_fir
     lengths = {"worker": 1 + 10, "process": 1 + 4 + 1, "task": 1 + 2}
     for id_, found in revisions.items():
         assert found == list(range(1, lengths[id_.partition("_")[0]] + 1))
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 0.02), (3, 0.08), (9, 0.5), (5_000, 0.5)])
+def test_however_often_it_failed_the_next_attempt_is_soon(failures: int, seconds: float) -> None:
+    assert most_backoff(failures) == seconds
