@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from monitor.acts import summary_of_end
-from monitor.entities import MICROSECOND, Process, ProcessStatus, Task, Worker, evolve
+from monitor.entities import MICROSECOND, Liveness, Process, ProcessStatus, Task, Worker, evolve
 from monitor.errors import Conflict, InvalidInput
 from monitor.limits import check_details
 from monitor.silence import NOTHING_RUNS
@@ -132,7 +132,8 @@ def end_stalled_process(
         raise Conflict("The process is not stalled: its worker is alive")
     process = _end(tx, process, status, details)
     worker = tx.worker(process.worker_id)
-    if not worker.running and not worker.sends_heartbeats:
+    is_lost = worker.liveness is Liveness.LOST
+    if is_lost and not worker.running and not worker.sends_heartbeats:
         tx.mark_finished(worker, NOTHING_RUNS)
     return process
 

@@ -62,7 +62,8 @@ class MemoryFeed:
 
     async def read(self, after: Position, limit: int = READ_LIMIT) -> Sequence[Entry]:
         oldest = self._last - len(self._entries)
-        if after.epoch != self._epoch or not oldest <= after.minor <= self._last:
+        is_ours = (after.epoch, after.major) == (self._epoch, self._end.major)
+        if not is_ours or not oldest <= after.minor <= self._last:
             raise CursorExpired
         start = after.minor - oldest
         found: list[Entry] = []

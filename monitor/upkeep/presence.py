@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 LOOK_INTERVAL = timedelta(seconds=1)
 # Without a look for this long, the monitor was down or blind: nobody's silence counts from before.
 BLIND_AFTER = timedelta(seconds=5)
-# Noted so far ahead is no replica's clock that is a little fast, but a clock that was set back.
-MOST_AHEAD = timedelta(minutes=1)
 # A step locks so many of them; a report waits for it for some 30 ms at most.
 BATCH_WORKERS = 200
 # A step may take so many times what nearly all of its runs took.
@@ -85,6 +83,8 @@ class Presence:
         self._usual = usual
         self._limit = offline_after
         self._silent_step = silent_step
+        # A look that lies ahead, and since when it was the last one.
+        self._ahead: tuple[datetime, datetime] | None = None
 
     async def run(self) -> None:
         """Looks until cancelled. While the database is gone, nobody falls silent."""
@@ -174,7 +174,7 @@ class Presence:
                     await connection.execute(insert(table), [values])
                 return now
             watching_since: datetime = row.watching_since
-            was_set_back = max(row.last_look_at, watching_since) > now + MOST_AHEAD
+            was_set_back = self._was_set_back(row.last_look_at, now)
             if was_set_back or now - row.last_look_at > BLIND_AFTER:
                 watching_since = now
             if was_set_back or now - row.last_look_at >= LOOK_INTERVAL / 2:
@@ -185,3 +185,13 @@ class Presence:
                     .values(watching_since=watching_since, last_look_at=now)
                 )
             return watching_since
+
+    def _was_set_back(self, last_look_at: datetime, now: datetime) -> bool:
+        """Whether that look lies ahead, and is of no replica whose clock is fast: that would have
+        looked again by now.
+        """
+        if last_look_at <= now:
+            self._ahead = None
+        elif self._ahead is None or self._ahead[0] != last_look_at:
+            self._ahead = last_look_at, now
+        return self._ahead is not None and now - self._ahead[1] > BLIND_AFTER

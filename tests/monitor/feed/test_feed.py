@@ -72,6 +72,7 @@ async def test_a_cursor_of_another_log_or_of_the_future_has_expired(feed: Feed) 
     for strange in (
         Position("0123456789abcdef", end.major, end.minor),
         Position(end.epoch, end.major + 10_000_000, end.minor + 10),
+        Position(end.epoch, end.major + 10_000_000, 0),
     ):
         with pytest.raises(CursorExpired):
             await feed.read(strange)

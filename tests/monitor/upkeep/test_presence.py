@@ -186,9 +186,23 @@ async def test_silence_counts_again_when_a_clock_that_was_ahead_is_set_right(
     looking = watcher(database)
     await looking.look(now + timedelta(days=1))
     assert await statuses(database, worker) == ["ONLINE"]
-    for seconds in range(0, 40, 4):
+    for seconds in range(0, 48, 4):
         await looking.look(now + seconds * SECOND)
     assert await statuses(database, worker) == ["OFFLINE"]
+
+
+async def test_a_replica_whose_clock_is_fast_goes_on_watching(database: Database) -> None:
+    worker = await register(replica(database))
+    now = worker.last_seen_at
+    ahead = timedelta(minutes=5)
+    await watch_since(database, now + ahead, last_look_at=now + ahead)
+    fast, right = watcher(database), watcher(database)
+    for seconds in range(0, 24, 4):
+        await fast.look(now + ahead + seconds * SECOND)
+        await right.look(now + seconds * SECOND)
+    async with database.reading() as connection:
+        since = await connection.scalar(select(models.watch.c.watching_since))
+    assert since == now + ahead
 
 
 async def test_a_first_start_gives_everybody_the_whole_limit(database: Database) -> None:
