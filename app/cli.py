@@ -105,7 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     purge.add_argument(
         "--compact", action="store_true", help="write the tables anew, which frees disk space"
     )
-    check = add("check", _check, "Compares every kept counter with a recount.")
+    check = add(
+        "check",
+        _check,
+        "Compares every counter with a recount, in a database of this version.",
+    )
     check.add_argument("--repair", action="store_true", help="write the recount where they differ")
     return parser
 

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import re
 import secrets
 import tempfile
 import unicodedata
@@ -41,6 +42,7 @@ MAX_SECONDS = MAX_DAYS * 86_400
 MAX_PROCESSES = 10**12
 # Guesses are slowed down by address, but there may be many addresses and years of time.
 STRONG_PASSWORD_LENGTH = 12
+_BLANK = re.compile(r"\s")
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 Tokens = Annotated[list[str], NoDecode]
 # What names a database of MariaDB's only together. Not the password: a user may have none (one that
@@ -107,11 +109,20 @@ class Settings(BaseSettings):
     @field_validator("backend")
     @classmethod
     def _check_backend(cls, value: str) -> str:
-        parts = urlsplit(base_url(value))
-        # `port` raises ValueError for one that is none.
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError("must be host:port, or a URL: http://host:port")
-        return value
+        value = value.strip()
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(base_url(value))
+            host, is_web = parts.hostname or "", parts.scheme in ("http", "https")
+            # `port` raises for one that is none.
+            if (
+                is_web
+                and host
+                and parts.port != 0
+                and not host.isdigit()
+                and not _BLANK.search(host)
+            ):
+                return value
+        raise ValueError("must be host:port, or a URL: http://host:port")
 
     @field_validator("redis_url")
     @classmethod

@@ -67,7 +67,7 @@ def _remove(tx: Transaction, processes: Sequence[Process]) -> None:
             stalled=-process.stalled,
         )
     for worker in workers.values():
-        tx.update(worker)
+        _update_worker(tx, worker)
 
 
 def _is_over(process: Process, abandoned_before: datetime | None) -> bool:
@@ -130,12 +130,7 @@ def end_stalled_process(
         raise Conflict(f"The process is not stalled: it has ended, as {process.status}")
     if not process.stalled:
         raise Conflict("The process is not stalled: its worker is alive")
-    process = _end(tx, process, status, details)
-    worker = tx.worker(process.worker_id)
-    is_lost = worker.liveness is Liveness.LOST
-    if is_lost and not worker.running and not worker.sends_heartbeats:
-        tx.mark_finished(worker, NOTHING_RUNS)
-    return process
+    return _end(tx, process, status, details)
 
 
 @operation(
@@ -181,18 +176,28 @@ def _end(tx: Transaction, process: Process, status: ProcessStatus, details: str 
         )
     )
     worker = tx.worker(process.worker_id)
-    tx.update(
+    runtime = process.runtime(ended_at) // MICROSECOND
+    _update_worker(
+        tx,
         evolve(
             worker,
             running=worker.running - 1,
             succeeded=worker.succeeded + (not failed),
             failed=worker.failed + failed,
-            runtime_microseconds=worker.runtime_microseconds
-            + process.runtime(ended_at) // MICROSECOND,
-        )
+            runtime_microseconds=worker.runtime_microseconds + runtime,
+        ),
     )
     tx.count(process.pipeline_id, running=-1, succeeded=not failed, failed=failed, stalled=-stalled)
     tx.note_end(process)
     subjects = (process.id, process.worker_id, process.pipeline_id)
     tx.audit.note("endProcess", subjects, summary_of_end(status, details))
     return process
+
+
+def _update_worker(tx: Transaction, worker: Worker) -> None:
+    """One that was LOST, and is not held to heartbeats, is FINISHED once nothing of it runs."""
+    lost = worker.liveness is Liveness.LOST and not worker.sends_heartbeats
+    if lost and not worker.running:
+        tx.mark_finished(worker, NOTHING_RUNS)
+    else:
+        tx.update(worker)

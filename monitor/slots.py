@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 SLOT_SECONDS = (60, 3600)
 # Before everything.
 LONG_AGO = datetime.fromtimestamp(0, UTC)
+# What was noted further ahead than this is of no replica's clock that is a little fast, but of one
+# that was set back.
+MOST_AHEAD = timedelta(minutes=1)
 # Where activity notes what was removed, as negative numbers: the chart, which shows what happened,
 # leaves it out; a recount, which counts what is kept, adds it.
 REMOVED_SHARD = -1

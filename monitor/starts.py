@@ -94,11 +94,14 @@ def task_meant(tx: Transaction, task: Task, status: TaskStatus) -> Task:
 def _recover(tx: Transaction, process: Process) -> Process:
     """The process whose start was lost after this one.
 
-    One that waits since before this one is of another start that got lost.
+    One that waits since before this one, or the one that came after it, is of another start that
+    got lost.
     """
     waiting = [p for p in tx.running_processes(process.worker_id) if not p.reported]
-    newest = max([*waiting, process], key=lambda p: (p.started_at, p.id))
-    if newest is not process:
+    before = process.successor_id and tx.find_process(process.successor_id)
+    known = [process, before] if before else [process]
+    newest = max([*waiting, *known], key=lambda p: (p.started_at, p.id))
+    if newest not in known:
         successor = tx.update(evolve(newest, recovered=True))
     else:
         successor, _ = open_process(tx, tx.worker(process.worker_id), recovered=True)

@@ -24,6 +24,7 @@ from monitor.reading.histograms import Step
 from monitor.reading.statistics import Runtimes
 from monitor.reading.usual import Usual
 from monitor.silence import NOTHING_RUNS
+from monitor.slots import MOST_AHEAD
 from monitor.words import in_words
 from monitor.workers import Silence, judge_silence
 from monitor.writing.transactions import Transactions
@@ -48,6 +49,12 @@ _QUIET = (
     .where(_worker.liveness == "ALIVE", _worker.quiet_since < bindparam("quiet_since"))
     .order_by(_worker.quiet_since, _worker.id)
     .limit(BATCH_WORKERS)
+)
+# Heard from when a clock was ahead: now, as far as anybody knows.
+_SET_BACK = (
+    update(models.workers)
+    .where(_worker.liveness == "ALIVE", _worker.quiet_since > bindparam("ahead"))
+    .values(last_seen_at=bindparam("now"), quiet_since=bindparam("now"))
 )
 # The steps that these workers are in.
 _IN_HAND = (
@@ -175,6 +182,8 @@ class Presence:
                 return now
             watching_since: datetime = row.watching_since
             was_set_back = self._was_set_back(row.last_look_at, now)
+            if was_set_back:
+                await connection.execute(_SET_BACK, {"ahead": now + MOST_AHEAD, "now": now})
             if was_set_back or now - row.last_look_at > BLIND_AFTER:
                 watching_since = now
             if was_set_back or now - row.last_look_at >= LOOK_INTERVAL / 2:
@@ -192,6 +201,6 @@ class Presence:
         """
         if last_look_at <= now:
             self._ahead = None
-        elif self._ahead is None or self._ahead[0] != last_look_at:
+        elif self._ahead is None or self._ahead[0] != last_look_at or now < self._ahead[1]:
             self._ahead = last_look_at, now
         return self._ahead is not None and now - self._ahead[1] > BLIND_AFTER

@@ -6,7 +6,7 @@ whoever writes meanwhile, a difference is a fault.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
@@ -28,7 +28,7 @@ from db import models
 from db.instants import microseconds_between, unix_seconds
 from monitor.ids import kind_of
 from monitor.reading.windows import MINUTES_KEPT
-from monitor.slots import HOUR_SECONDS, REMOVED_SHARD
+from monitor.slots import HOUR_SECONDS, REMOVED_SHARD, slot_start
 
 K = TypeVar("K")
 
@@ -176,7 +176,8 @@ async def _compare_slots(
         .limit(1)
         .scalar_subquery()
     )
-    since = _EPOCH if slot_seconds >= HOUR_SECONDS else datetime.now(UTC) - MINUTES_KEPT
+    minutes_kept = slot_start(datetime.now(UTC) - MINUTES_KEPT, slot_seconds)
+    since = _EPOCH if slot_seconds >= HOUR_SECONDS else minutes_kept + timedelta(minutes=1)
     oldest = func.coalesce(first, literal(since, models.UtcDateTime))
 
     def slot(instant: ColumnElement[Any]) -> ColumnElement[int]:

@@ -40,6 +40,7 @@ from monitor.errors import Unavailable
 from monitor.events import ChangeKind, Event
 from monitor.reading.asking import reading
 from monitor.reading.pipelines import read_pipelines
+from monitor.slots import MOST_AHEAD
 from monitor.upkeep.moments import Standing, list_moments
 from monitor.upkeep.untold import Marks
 from monitor.writing.storing import encode_in_parts
@@ -48,8 +49,6 @@ from monitor.writing.tally import EVER
 logger = logging.getLogger(__name__)
 
 INTERVAL = timedelta(seconds=1)
-# Noted so far ahead is no replica's clock that is a little fast, but a clock that was set back.
-MOST_AHEAD = timedelta(minutes=1)
 # Between two looks for what is untold, and for what another replica left when it was killed.
 REST_SECONDS = 0.25
 POLL_SECONDS = 1.0

@@ -20,6 +20,7 @@ from monitor.ids import kind_of
 from monitor.reading import rows
 from monitor.reading.details import Budget, details_of, read_large
 from monitor.reading.failures import read_failures
+from monitor.slots import MOST_AHEAD
 from monitor.writing import statements
 from monitor.writing.failed_steps import load_failed_steps
 from monitor.writing.statements import Loaded
@@ -58,6 +59,11 @@ class Needs:
     alone: Sequence[str] = ()
 
 
+def is_long_ago(seen: datetime, now: datetime) -> bool:
+    """Whether a sign of life is to be stored again: of a clock that was set back, too."""
+    return not -MOST_AHEAD <= now - seen < SEEN_INTERVAL
+
+
 @dataclass(slots=True)
 class Memory:
     """What a server process remembers between transactions, to save reads and writes.
@@ -76,7 +82,7 @@ class Memory:
     def is_due(self, worker_id: str, now: datetime) -> bool:
         """Whether a sign of life of the worker has to be stored again."""
         seen = self.seen.get(worker_id)
-        return seen is None or now - seen >= SEEN_INTERVAL
+        return seen is None or is_long_ago(seen, now)
 
     def forget_the_oldest(self) -> None:
         for known in (self.parents, self.seen, self.pipelines, self.failures):

@@ -14,9 +14,10 @@ from db.writes import Write
 from monitor.entities import Details, Entity, Liveness, Process, Task, Worker, evolve
 from monitor.errors import ProcessNotFound, TaskNotFound, WorkerNotFound
 from monitor.events import ChangeKind, Event
+from monitor.slots import MOST_AHEAD
 from monitor.writing.audit import Audit
 from monitor.writing.failing import Failures
-from monitor.writing.loading import SEEN_INTERVAL, Memory, Needs, load
+from monitor.writing.loading import Memory, Needs, is_long_ago, load
 from monitor.writing.statements import Loaded
 from monitor.writing.storing import Changes, store
 from monitor.writing.tally import Tally
@@ -149,15 +150,12 @@ class Transaction:
         worker = self._held.workers.get(worker_id)
         if worker is None:
             return
-        seen = evolve(
-            worker,
-            last_seen_at=max(self.now, worker.last_seen_at),
-            quiet_since=max(self.now, worker.last_seen_at),
-            liveness_reason=None,
-        )
+        was_set_back = worker.last_seen_at > self.now + MOST_AHEAD
+        heard_at = self.now if was_set_back else max(self.now, worker.last_seen_at)
+        seen = evolve(worker, last_seen_at=heard_at, quiet_since=heard_at, liveness_reason=None)
         if worker.liveness is not Liveness.ALIVE:
             self._revive(worker, seen)
-        elif self.now - worker.last_seen_at >= SEEN_INTERVAL:
+        elif is_long_ago(worker.last_seen_at, self.now):
             self._keep(seen)
             self._tally.note_seen(seen)
 

@@ -147,6 +147,8 @@ def test_a_database_url_wins_over_parts_and_those_that_contradict_it_are_known(
         ("MONITOR_SILENT_STEP_SECONDS", "nan", "MONITOR_SILENT_STEP_SECONDS: "),
         ("MONITOR_REQUEST_TIMEOUT_SECONDS", "1e12", "MONITOR_REQUEST_TIMEOUT_SECONDS: "),
         ("BACKEND", "monitor:port", "BACKEND: "),
+        ("BACKEND", "8418", "BACKEND: "),
+        ("BACKEND", "my host:80", "BACKEND: "),
         ("BACKEND", "http://", "BACKEND: "),
         ("BACKEND", ":::", "BACKEND: "),
         ("BACKEND", "ftp://monitor", "BACKEND: "),
@@ -308,3 +310,12 @@ def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("MONITOR_TRUSTED_PROXIES", wrong)
         with pytest.raises(SettingsError, match="MONITOR_TRUSTED_PROXIES"):
             load_settings()
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["my_host", "my_host:8418", "[::1]:8418", "http://me:secret@h:80", "https://h/path/", " h:80 "],
+)
+def test_a_backend_is_an_address_or_a_url(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    monkeypatch.setenv("BACKEND", backend)
+    assert load_settings().backend == backend.strip()

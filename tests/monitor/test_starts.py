@@ -287,3 +287,17 @@ async def test_a_process_that_was_opened_before_the_one_that_ended_is_not_taken_
     first, second, third = await processes_of(database, worker.id)
     assert (first.id, second.id, third.id) == (unknown.id, old.id, started.process_id)
     assert (first.reported, first.recovered, third.recovered) == (False, False, True)
+
+
+async def test_nor_is_one_that_was_opened_before_the_last_one_that_was_meant(
+    transactions: Transactions,
+) -> None:
+    worker = await register(transactions)
+    old, (task, _) = await whole_run(transactions, worker.id)
+    unknown, _ = await transactions.run(start_process, worker_id=worker.id)
+    stored, _ = await transactions.run(start_process, worker_id=worker.id)
+    meant = await tell(transactions, task, TaskStatus.RUNNING)
+    assert meant.process_id == stored.id
+    await end(transactions, old)
+    opened = await tell(transactions, task, TaskStatus.RUNNING)
+    assert opened.process_id not in (old.id, unknown.id, stored.id)

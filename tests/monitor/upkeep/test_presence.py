@@ -180,15 +180,27 @@ async def test_a_worker_that_reports_after_the_monitor_was_down_stays_online(
 async def test_silence_counts_again_when_a_clock_that_was_ahead_is_set_right(
     database: Database,
 ) -> None:
-    worker = await register(replica(database))
-    now = worker.last_seen_at
+    worker, heard_ahead = [await register(replica(database)) for _ in range(2)]
+    now, ahead = worker.last_seen_at, timedelta(days=1)
+    await make_silent(database, heard_ahead.id, ago=-ahead)
     await watch_since(database, now - SECOND, last_look_at=now)
     looking = watcher(database)
-    await looking.look(now + timedelta(days=1))
-    assert await statuses(database, worker) == ["ONLINE"]
+    await looking.look(now + ahead)
+    assert await statuses(database, worker, heard_ahead) == ["ONLINE", "ONLINE"]
     for seconds in range(0, 48, 4):
         await looking.look(now + seconds * SECOND)
-    assert await statuses(database, worker) == ["OFFLINE"]
+    assert await statuses(database, worker, heard_ahead) == ["OFFLINE", "OFFLINE"]
+
+
+async def test_a_worker_that_was_heard_when_a_clock_was_ahead_is_heard_again(
+    database: Database,
+) -> None:
+    transactions = replica(database)
+    worker = await register(transactions)
+    await make_silent(database, worker.id, ago=-timedelta(days=1))
+    heard = await transactions.run(record_heartbeat, worker_id=worker.id)
+    assert abs(heard.last_seen_at - worker.last_seen_at) < timedelta(minutes=1)
+    assert heard.quiet_since == heard.last_seen_at
 
 
 async def test_a_replica_whose_clock_is_fast_goes_on_watching(database: Database) -> None:

@@ -12,7 +12,7 @@ from app.seeding import seed_history
 from db import models
 from db.maintenance import compact, give_back_free_pages
 from db.session import Database
-from monitor.entities import Process, ProcessStatus, Task, TaskStatus, Worker
+from monitor.entities import Liveness, Process, ProcessStatus, Task, TaskStatus, Worker
 from monitor.errors import ProcessNotFound, TaskNotFound
 from monitor.events import ChangeKind, Event, decode_events
 from monitor.processes import end_process, start_process
@@ -126,6 +126,9 @@ async def test_what_runs_is_kept_and_what_nobody_goes_on_with_is_not(
 
     assert [process.id for process in await all_processes(database)] == [running.id]
     assert (await get_totals(database)).stalled == 0
+    over = await find_by_id(database, WORKERS, silent.id)
+    assert over is not None
+    assert over.liveness is Liveness.FINISHED
     assert await check_counters(database, repair=False) == []
     with pytest.raises(ProcessNotFound):
         await transactions.run(
