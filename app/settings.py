@@ -112,15 +112,10 @@ class Settings(BaseSettings):
         value = value.strip()
         with contextlib.suppress(ValueError):
             parts = urlsplit(base_url(value))
-            host, is_web = parts.hostname or "", parts.scheme in ("http", "https")
+            host = parts.hostname or ""
+            is_host = host and not host.isdigit() and not _BLANK.search(host)
             # `port` raises for one that is none.
-            if (
-                is_web
-                and host
-                and parts.port != 0
-                and not host.isdigit()
-                and not _BLANK.search(host)
-            ):
+            if is_host and parts.scheme in ("http", "https") and parts.port != 0:
                 return value
         raise ValueError("must be host:port, or a URL: http://host:port")
 

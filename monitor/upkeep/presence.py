@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db import models
@@ -50,11 +50,17 @@ _QUIET = (
     .order_by(_worker.quiet_since, _worker.id)
     .limit(BATCH_WORKERS)
 )
-# Heard from when a clock was ahead: now, as far as anybody knows.
+# Who was heard from, or put off, by a clock that was ahead: heard now, as far as anybody knows, and
+# to be judged anew. Who is put off since its step takes long was not heard.
+_NOW = bindparam("now", type_=models.UtcDateTime())
+_AHEAD = bindparam("ahead", type_=models.UtcDateTime())
 _SET_BACK = (
     update(models.workers)
-    .where(_worker.liveness == "ALIVE", _worker.quiet_since > bindparam("ahead"))
-    .values(last_seen_at=bindparam("now"), quiet_since=bindparam("now"))
+    .where(_worker.liveness == "ALIVE", _worker.quiet_since > _AHEAD)
+    .values(
+        last_seen_at=case((_worker.last_seen_at > _AHEAD, _NOW), else_=_worker.last_seen_at),
+        quiet_since=_NOW,
+    )
 )
 # The steps that these workers are in.
 _IN_HAND = (

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from db import models
 from db.session import Database
@@ -190,6 +190,23 @@ async def test_silence_counts_again_when_a_clock_that_was_ahead_is_set_right(
     for seconds in range(0, 48, 4):
         await looking.look(now + seconds * SECOND)
     assert await statuses(database, worker, heard_ahead) == ["OFFLINE", "OFFLINE"]
+
+
+async def test_who_is_in_a_long_step_was_not_heard_when_a_clock_is_set_back(
+    database: Database,
+) -> None:
+    worker = await register(replica(database))
+    now = await make_silent(database, worker.id, ago=timedelta(hours=1))
+    in_hours = now + timedelta(hours=2)
+    async with database.writing() as connection:
+        await connection.execute(update(models.workers).values(quiet_since=in_hours))
+    await watch_since(database, now, last_look_at=now + timedelta(days=1))
+    looking = watcher(database)
+    for seconds in (0, 4, 8):
+        await looking.look(now + seconds * SECOND)
+    found = (await find_by_ids(database, WORKERS, [worker.id]))[worker.id]
+    assert found.last_seen_at == now - timedelta(hours=1)
+    assert found.quiet_since == now + 8 * SECOND
 
 
 async def test_a_worker_that_was_heard_when_a_clock_was_ahead_is_heard_again(
